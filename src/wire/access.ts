@@ -1,0 +1,76 @@
+/**
+ * Access: all that one destination may let in, true at one revision.
+ *
+ * A token says who somebody is; Access says what they may. The server reads it from its tables, the
+ * link carries it, the connector decides by it, and the rules for reading it stand here because
+ * both must agree on them.
+ */
+import { z } from 'zod'
+import { Id } from './names.ts'
+
+export const Subject = z.object({ kind: z.enum(['user', 'group']), id: Id })
+export type Subject = z.infer<typeof Subject>
+
+export const AccessGrant = z.object({
+  id: Id,
+  subject: Subject,
+  role: z.string(),
+  namespace: z.string().nullable(),
+  expiresAt: z.iso.datetime().nullable(),
+})
+export type AccessGrant = z.infer<typeof AccessGrant>
+
+/** The public half of a signing key, as a JWK (RFC 7517). Ours are all ES256. */
+export const PublicKey = z.object({
+  kid: Id,
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  alg: z.literal('ES256'),
+  use: z.literal('sig'),
+  x: z.string(),
+  y: z.string(),
+})
+export type PublicKey = z.infer<typeof PublicKey>
+
+export const Access = z.object({
+  destination: z.object({ id: Id, name: z.string() }),
+  /** Changes when the database was restored to the past; revisions compare only within one. */
+  epoch: z.string(),
+  /** The number of the last event taken account of. */
+  revision: z.number().int().nonnegative(),
+  /** The `iss` of tokens; a connector may dial the server by another address. */
+  issuer: z.string(),
+  leaseSeconds: z.number().int().positive(),
+  onLeaseEnd: z.enum(['cut', 'keep']),
+  /** Who has a grant here, directly or by a group, and is not disabled. */
+  users: z.array(z.object({ id: Id, email: z.string(), groups: z.array(Id) })),
+  /** The groups that have a grant here, and no others. */
+  groups: z.array(z.object({ id: Id, name: z.string() })),
+  grants: z.array(AccessGrant),
+  /** Sessions of these users that ended while a token of theirs may still be good. */
+  endedSessions: z.array(Id),
+  signingKeys: z.array(PublicKey),
+})
+export type Access = z.infer<typeof Access>
+
+/** Whether a grant stands at `now`, in milliseconds of server time. */
+export function stands(grant: Pick<AccessGrant, 'expiresAt'>, now: number): boolean {
+  return grant.expiresAt === null || Date.parse(grant.expiresAt) > now
+}
+
+/**
+ * The group that a grant impersonates its subject with. The kind is said first, so that no role,
+ * namespace or group can be named to look like another kind (threats.md P1).
+ *
+ * @example
+ * grantGroup({ role: 'view', namespace: null }) // 'infra:role:view'
+ * grantGroup({ role: 'view', namespace: 'web' }) // 'infra:namespace:web:view'
+ */
+export function grantGroup({ role, namespace }: Pick<AccessGrant, 'role' | 'namespace'>): string {
+  return namespace === null ? `infra:role:${role}` : `infra:namespace:${namespace}:${role}`
+}
+
+/** The group that a member of one of our groups is impersonated with. */
+export function memberGroup(name: string): string {
+  return `infra:group:${name}`
+}

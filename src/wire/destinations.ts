@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { DestinationName, Id } from './names.ts'
+import { Changed, Instant } from './shared.ts'
+
+/** `host:port` as kubectl reaches a connector; IPv6 in brackets. */
+export const Endpoint = z
+  .string()
+  .max(300)
+  .regex(
+    /^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?):[1-9][0-9]{0,4}$/,
+    'must be host:port',
+  )
+
+export const Destination = z.object({
+  id: Id,
+  name: z.string(),
+  /** Where kubectl reaches the connector; null until one has reported. */
+  endpoint: z.string().nullable(),
+  /** What a connector last reported, where it waits for an administrator's consent. */
+  pendingEndpoint: z.string().nullable(),
+  leaseSeconds: z.number().int(),
+  onLeaseEnd: z.enum(['cut', 'keep']),
+  /** How many connector instances hold a link to this server now. */
+  linked: z.number().int(),
+  lastSeenAt: Instant.nullable(),
+  createdAt: Instant,
+})
+export type Destination = z.infer<typeof Destination>
+export const Destinations = z.array(Destination)
+
+export const NewDestination = z.object({ name: DestinationName })
+export type NewDestination = z.infer<typeof NewDestination>
+/** `accessKey` is the connector's, shown once. */
+export const CreatedDestination = Destination.extend({ accessKey: z.string(), ...Changed.shape })
+export type CreatedDestination = z.infer<typeof CreatedDestination>
+
+export const DestinationRef = z.object({ destination: z.union([DestinationName, Id]) })
+export type DestinationRef = z.infer<typeof DestinationRef>
+
+export const minLeaseSeconds = 15
+export const maxLeaseSeconds = 86_400
+export const DestinationEdit = DestinationRef.extend({
+  leaseSeconds: z.number().int().min(minLeaseSeconds).max(maxLeaseSeconds).optional(),
+  onLeaseEnd: z.enum(['cut', 'keep']).optional(),
+  endpoint: Endpoint.optional(),
+})
+export type DestinationEdit = z.infer<typeof DestinationEdit>
+export const EditedDestination = Destination.extend(Changed.shape)
+export type EditedDestination = z.infer<typeof EditedDestination>
+
+/** One destination as its user sees it: all that a kubeconfig entry is made of. */
+export const MyDestination = z.object({
+  id: Id,
+  name: z.string(),
+  endpoint: z.string().nullable(),
+  tlsServerName: z.string(),
+  /** PEM of the CA that the connector's serving certificate comes from. */
+  ca: z.string(),
+  /** The roles held, `namespace` null for the whole cluster. */
+  roles: z.array(
+    z.object({ role: z.string(), namespace: z.string().nullable(), expiresAt: Instant.nullable() }),
+  ),
+})
+export type MyDestination = z.infer<typeof MyDestination>
+export const MyDestinations = z.array(MyDestination)
+
+/** PKCS#10, PEM. The names in it are not believed: the certificate is for this destination only. */
+export const CertificateRequest = z.object({ csr: z.string().max(10_000) })
+export type CertificateRequest = z.infer<typeof CertificateRequest>
+/** The chain in PEM, leaf first, and when it ends. */
+export const Certificate = z.object({ certificate: z.string(), expiresAt: Instant })
+export type Certificate = z.infer<typeof Certificate>
+
+/** Asks whether a change has been enforced, waiting for it at most `waitSeconds`. */
+export const ReceiptQuery = DestinationRef.extend({
+  revision: z.coerce.number().int().nonnegative(),
+  waitSeconds: z.coerce.number().int().min(0).max(60).default(0),
+})
+export type ReceiptQuery = z.input<typeof ReceiptQuery>
+/** Where a revision has been enforced: each connector instance concerned, by name. */
+export const Receipt = z.object({
+  destination: z.object({ id: Id, name: z.string() }),
+  revision: z.number().int(),
+  /** Whether every connector that is linked has enforced it, and there is one. */
+  enforced: z.boolean(),
+  connectors: z.array(
+    z.object({
+      instance: z.string(),
+      linked: z.boolean(),
+      enforcedAt: Instant.nullable(),
+      /** Streams cut to enforce it. */
+      severed: z.number().int(),
+      /** When an instance that does not answer stops admitting anybody. */
+      leaseEndsAt: Instant.nullable(),
+    }),
+  ),
+})
+export type Receipt = z.infer<typeof Receipt>

@@ -1,0 +1,61 @@
+/**
+ * What is said on the link, the WebSocket from a connector to the server. JSON text frames.
+ *
+ * State crosses, not commands: granting, revoking, a deleted user and a changed role all arrive as
+ * new Access. The connector's access key travels in the `Authorization` header of the upgrade, and
+ * says which destination the link is for.
+ */
+import { z } from 'zod'
+import { Access } from './access.ts'
+
+const Revision = z.number().int().nonnegative()
+
+/** First word of a connector: which process it is, and the last Access that it knows. */
+export const Hello = z.object({
+  kind: z.literal('hello'),
+  /** Tells replicas of one connector apart; new at every start. */
+  instance: z.string().min(1).max(128),
+  version: z.string().max(64),
+  epoch: z.string().nullable(),
+  revision: Revision.nullable(),
+  /** `host:port` that kubectl reaches this connector by, where it knows. */
+  endpoint: z.string().max(300).nullable(),
+})
+export type Hello = z.infer<typeof Hello>
+
+/** Asks for a beat. The lease counts from when this was sent. */
+export const Ping = z.object({ kind: z.literal('ping'), id: z.number().int().nonnegative() })
+
+/** Access of this revision is enforced: everything it does not let in was severed. */
+export const Ack = z.object({
+  kind: z.literal('ack'),
+  epoch: z.string(),
+  revision: Revision,
+  /** How many streams were cut to enforce it. */
+  severed: z.number().int().nonnegative(),
+})
+export type Ack = z.infer<typeof Ack>
+
+export const FromConnector = z.discriminatedUnion('kind', [Hello, Ping, Ack])
+export type FromConnector = z.infer<typeof FromConnector>
+
+/**
+ * Answers a ping: the server read its database at `at` (server time) while the newest event was
+ * `revision`, and the Access of revision `since` is still all there is. Only a connector that
+ * holds that Access renews its lease by it: knowledge renews, mere contact does not.
+ */
+export const Beat = z.object({
+  kind: z.literal('beat'),
+  id: z.number().int().nonnegative(),
+  at: z.iso.datetime(),
+  epoch: z.string(),
+  revision: Revision,
+  since: Revision,
+})
+export type Beat = z.infer<typeof Beat>
+
+export const FromServer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('access'), access: Access }),
+  Beat,
+])
+export type FromServer = z.infer<typeof FromServer>

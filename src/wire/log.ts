@@ -1,0 +1,25 @@
+/** One JSON object a line on stderr: what an operator greps and a collector parses. */
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+/**
+ * Writes one line. Never hand in a credential, a token or a provider's answer: the test suite
+ * searches every line for those it issued. JSON escapes control characters, so a name that came
+ * from elsewhere cannot forge a line or move a terminal's cursor.
+ */
+export function log(level: Level, message: string, facts: Record<string, unknown> = {}): void {
+  const line = { at: new Date().toISOString(), level, message, ...facts }
+  process.stderr.write(`${JSON.stringify(line, plain)}\n`)
+}
+
+/** Errors have no enumerable fields: without this they would be logged as `{}`. */
+function plain(_name: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value
+  const code = (value as { code?: unknown }).code
+  return {
+    name: value.name,
+    message: value.message,
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(value.cause === undefined ? {} : { cause: value.cause }),
+  }
+}
