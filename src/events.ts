@@ -74,10 +74,7 @@ export async function eventsAfter(db: Database, after: number, limit: number): P
   return rows.map(toWire)
 }
 
-export async function listEvents(
-  { db }: Call,
-  { after, limit }: EventQuery,
-): Promise<Event[]> {
+export async function listEvents({ db }: Call, { after, limit }: EventQuery): Promise<Event[]> {
   return eventsAfter(db, after, limit)
 }
 

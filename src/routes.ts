@@ -1,12 +1,7 @@
 /** Every route, who may call it, what it takes and gives, and what does it. A list, no logic. */
 import { row } from './call.ts'
 import { listEvents } from './events.ts'
-import {
-  createUser,
-  deleteUser,
-  listUsers,
-  updateUser,
-} from './users.ts'
+import { createUser, deleteUser, listUsers, updateUser } from './users.ts'
 import { addMember, createGroup, deleteGroup, listGroups, removeMember } from './groups.ts'
 import { createProvider, deleteProvider, listProviders, updateProvider } from './providers.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
@@ -23,7 +18,13 @@ import {
   receiptOf,
   updateDestination,
 } from './destinations.ts'
-import { createGrant, listGrants, myDestinations, revokeGrant, revokeGrantsByWords } from './grants.ts'
+import {
+  createGrant,
+  listGrants,
+  myDestinations,
+  revokeGrant,
+  revokeGrantsByWords,
+} from './grants.ts'
 import { createToken } from './tokens.ts'
 import { AccessKeys, CreatedAccessKey, KeyRef, NewAccessKey } from './wire/keys.ts'
 import {
@@ -43,12 +44,34 @@ import {
 import { EventQuery, Events } from './wire/events.ts'
 import { CreatedGrant, Grants, GrantWords, NewGrant, RevokedGrants } from './wire/grants.ts'
 import { CreatedGroup, GroupRef, Groups, Membership, NewGroup } from './wire/groups.ts'
-import { BeginLogin, BegunLogin, FinishLogin, LoginOffer, Me, PasswordLogin, StartedSession } from './wire/login.ts'
-import { CreatedProvider, NewProvider, ProviderEdit, ProviderRef, Providers } from './wire/providers.ts'
+import {
+  BeginLogin,
+  BegunLogin,
+  FinishLogin,
+  LoginOffer,
+  Me,
+  PasswordLogin,
+  StartedSession,
+} from './wire/login.ts'
+import {
+  CreatedProvider,
+  NewProvider,
+  ProviderEdit,
+  ProviderRef,
+  Providers,
+} from './wire/providers.ts'
 import { Sessions } from './wire/sessions.ts'
 import { ById, Changed, None } from './wire/shared.ts'
 import { NewToken, Token } from './wire/tokens.ts'
-import { CreatedUser, EditedUser, NewPassword, NewUser, UserEdit, UserRef, Users } from './wire/users.ts'
+import {
+  CreatedUser,
+  EditedUser,
+  NewPassword,
+  NewUser,
+  UserEdit,
+  UserRef,
+  Users,
+} from './wire/users.ts'
 
 // prettier-ignore
 export const routes = [

@@ -192,7 +192,9 @@ export const accessKeys = pgTable(
   },
   (t) => [
     check('access_keys_one_owner', sql`num_nonnulls(${t.userId}, ${t.destinationId}) = 1`),
-    uniqueIndex('access_keys_name').on(t.name).where(sql`ended_at is null`),
+    uniqueIndex('access_keys_name')
+      .on(t.name)
+      .where(sql`ended_at is null`),
     index('access_keys_user').on(t.userId),
     index('access_keys_destination').on(t.destinationId),
   ],
@@ -240,7 +242,9 @@ export const events = pgTable('events', {
   number: bigint({ mode: 'number' }).primaryKey(),
   kind: text().notNull(),
   at: instant('at').notNull(),
-  actor: jsonb().$type<{ kind: 'user' | 'connector' | 'system'; id: string | null; name: string }>().notNull(),
+  actor: jsonb()
+    .$type<{ kind: 'user' | 'connector' | 'system'; id: string | null; name: string }>()
+    .notNull(),
   detail: jsonb().$type<Record<string, unknown>>().notNull(),
   /** Ids of the destinations whose Access may have changed; null: all of them. */
   destinations: text().array(),

@@ -33,7 +33,14 @@ import { CreatedProvider, type NewProvider, type ProviderEdit, Providers } from 
 import { Changed, None } from './shared.ts'
 import { Sessions } from './sessions.ts'
 import { type NewToken, Token } from './tokens.ts'
-import { CreatedUser, EditedUser, type NewPassword, type NewUser, Users, type UserEdit } from './users.ts'
+import {
+  CreatedUser,
+  EditedUser,
+  type NewPassword,
+  type NewUser,
+  Users,
+  type UserEdit,
+} from './users.ts'
 
 export type Fetch = (request: Request) => Response | Promise<Response>
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -121,7 +128,8 @@ export class Client {
     end: (id: string) => this.#call('DELETE', `/api/sessions/${part(id)}`, Changed),
   }
   readonly events = {
-    list: (query: Partial<EventQuery> = {}) => this.#call('GET', `/api/events?${queryOf(query)}`, Events),
+    list: (query: Partial<EventQuery> = {}) =>
+      this.#call('GET', `/api/events?${queryOf(query)}`, Events),
   }
   // prettier-ignore
   readonly connector = {
@@ -145,9 +153,13 @@ export class Client {
     if (!response.ok) throw refusalOf(response.status, reply)
     const parsed = gives.safeParse(reply)
     if (parsed.success) return parsed.data
-    throw new Failure('unavailable', `the server at ${this.#server} gave an answer of another shape`, {
-      cause: parsed.error,
-    })
+    throw new Failure(
+      'unavailable',
+      `the server at ${this.#server} gave an answer of another shape`,
+      {
+        cause: parsed.error,
+      },
+    )
   }
 
   async #send(request: Request): Promise<Response> {

@@ -16,6 +16,12 @@ export function isReserved(name: string): boolean {
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const notReserved = 'names that begin with "system:" are reserved'
 
+/** Things are found by name or by id, so no name may pass for the id of another thing. */
+const notAnId = 'must not look like an id (24 hexadecimal digits)'
+function looksLikeId(name: string): boolean {
+  return /^[0-9a-f]{24}$/.test(name)
+}
+
 /** A user's name: an e-mail address, kept in lower case so that it names one person only. */
 export const Email = z
   .string()
@@ -35,20 +41,24 @@ export const GroupName = z
 export const LocalGroupName = GroupName.refine(
   (name) => !name.includes('/'),
   'must not contain "/": such names are groups followed from a provider',
-)
+).refine((name) => !looksLikeId(name), notAnId)
 
 const label = (what: string) =>
   z
     .string()
     .regex(dnsLabel, `${what} must be a DNS label: at most 63 of a-z, 0-9 and inner hyphens`)
 
-export const ProviderName = label('a provider name')
-export const DestinationName = label('a destination name')
-export const Namespace = label('a namespace').refine((name) => name !== '', 'must not be empty')
+export const ProviderName = label('a provider name').refine((name) => !looksLikeId(name), notAnId)
+export const DestinationName = label('a destination name').refine(
+  (name) => !looksLikeId(name),
+  notAnId,
+)
+export const Namespace = label('a namespace')
 export const KeyName = z
   .string()
   .max(100)
   .regex(fitsHeader, 'must be visible ASCII and inner spaces')
+  .refine((name) => !looksLikeId(name), notAnId)
 
 /** The name of a ClusterRole: a path segment, as Kubernetes has it, and nothing reserved. */
 export const RoleName = z
@@ -72,7 +82,10 @@ export function tlsServerName(destinationId: string): string {
 /** Control characters made visible, for whatever prints a name that came from elsewhere. */
 export function printable(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => {
-    return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (c) => {
+      return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+    },
+  )
 }

@@ -8,7 +8,9 @@ const domain = z
 
 /** What an administrator decides about a provider; each default is the stricter choice. */
 const Rules = z.object({
-  scopes: z.array(z.string().regex(/^[!#-[\]-~]+$/)).default(['openid', 'email', 'profile', 'groups', 'offline_access']),
+  scopes: z
+    .array(z.string().regex(/^[!#-[\]-~]+$/))
+    .default(['openid', 'email', 'profile', 'groups', 'offline_access']),
   /** The claim that lists a person's groups. */
   groupsClaim: z.string().max(100).default('groups'),
   /** Whose e-mail may log in, by domain; empty: everyone the provider knows. */
@@ -39,10 +41,13 @@ export const Provider = Rules.extend({
 export type Provider = z.infer<typeof Provider>
 export const Providers = z.array(Provider)
 
-const Issuer = z.url({ protocol: /^https?$/ }).max(500).refine(
-  (text) => !/[?#]/.test(text),
-  'an issuer has no query and no fragment (OpenID Connect Discovery 1.0)',
-)
+const Issuer = z
+  .url({ protocol: /^https?$/ })
+  .max(500)
+  .refine(
+    (text) => !/[?#]/.test(text),
+    'an issuer has no query and no fragment (OpenID Connect Discovery 1.0)',
+  )
 const clientId = z.string().max(300).regex(fitsHeader)
 const clientSecret = z.string().min(1).max(1000)
 

@@ -1,0 +1,121 @@
+/** Who may import whom. The table is ARCHITECTURE.md's; a rule that is not a test is a wish. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Nouns in their order: each may import those before it, and none after it. */
+const nouns = [
+  'events',
+  'concerns',
+  'credential',
+  'passwords',
+  'guesses',
+  'users',
+  'groups',
+  'providers',
+  'sessions',
+  'keys',
+  'destinations',
+  'grants',
+  'signing',
+  'tokens',
+  'access',
+]
+/** The library of a noun's craft. */
+const crafts: Record<string, (string | RegExp)[]> = {
+  passwords: ['@node-rs/argon2'],
+  signing: ['jose'],
+  tokens: ['jose'],
+}
+const anyNode = /^node:/
+
+type Rule = { files: RegExp; may: (string | RegExp)[] }
+
+/**
+ * The first rule whose `files` matches counts. `may` lists paths from the root (a regular
+ * expression) and packages (a string). Tests and fixtures may import anything.
+ */
+// prettier-ignore
+const rules: Rule[] = [
+  { files: /\.test\.ts$|fixtures\.ts$|^test\/|^bench\/|^scripts\/|^drizzle\.config/, may: [/./, anyNode] },
+  { files: /^src\/wire\/dial\.ts$/, may: [/^src\/wire\//, 'ws', 'undici', anyNode] },
+  { files: /^src\/wire\//,          may: [/^src\/wire\//, 'zod'] },
+  { files: /^src\/db\//,            may: [/^src\/db\//, /^src\/wire\/(failure|log)\.ts$/, /^drizzle\//, /^drizzle-orm/, 'postgres', /^@electric-sql\/pglite/, anyNode] },
+  { files: /^src\/serve\.ts$/,      may: [/^src\//, /^hono/, /^@hono\/node-server/, 'ws', 'bun', anyNode] },
+  { files: /^src\/(app|openapi)\.ts$/, may: [/^src\/(?!ui|db\/(postgres|pglite))/, /^hono/, 'zod', anyNode] },
+  { files: /^src\/routes\.ts$/,     may: [/^src\/wire\//, /^src\/call\.ts$/, /^src\/login\//, ...nouns.map(file)] },
+  { files: /^src\/login\//,         may: [/^src\/login\//, /^src\/wire\//, /^src\/db\/(schema|database)\.ts$/, /^src\/(call|seal|settings)\.ts$/, ...nouns.map(file), /^hono\/cookie/, 'oauth4webapi', 'undici', 'zod', /^drizzle-orm/, anyNode] },
+  { files: /^src\/(hub|admit|expiry|first)\.ts$/, may: [/^src\/wire\//, /^src\/db\/(schema|database|errors)\.ts$/, /^src\/(call|seal|settings)\.ts$/, ...nouns.map(file), /^drizzle-orm/, 'zod', anyNode] },
+  { files: /^src\/main\.ts$/,       may: [/^src\//, /^drizzle-orm/, 'zod', anyNode] },
+  { files: /^src\/settings\.ts$/,   may: [/^src\/wire\//, 'zod', 'yaml', anyNode] },
+  { files: /^src\/authority\.ts$/,  may: [/^src\/wire\//, '@peculiar/x509', 'reflect-metadata', anyNode] },
+  { files: /^src\/seal\.ts$/,       may: [anyNode] },
+  { files: /^src\/call\.ts$/,       may: [/^src\/(wire|db\/database|seal|authority|settings)/, 'zod'] },
+  ...nouns.map((noun, at): Rule => ({
+    files: file(noun),
+    may: [/^src\/wire\//, /^src\/db\/(schema|database)\.ts$/, /^src\/(call|settings|seal)\.ts$/, ...nouns.slice(0, at).map(file), /^drizzle-orm/, 'zod', ...(crafts[noun] ?? []), anyNode],
+  })),
+  { files: /^connector\//,          may: [/^connector\//, /^src\/wire\//, 'jose', 'ws', 'yaml', 'zod', '@peculiar/x509', 'reflect-metadata', anyNode] },
+  { files: /^cli\/main\.ts$/,       may: [/^cli\//, /^src\/(wire\/|main\.ts$)/, /^connector\/main\.ts$/, 'citty', 'zod', anyNode] },
+  { files: /^cli\//,                may: [/^cli\//, /^src\/(wire\/|main\.ts$)/, /^connector\/main\.ts$/, 'citty', 'yaml', 'zod', anyNode] },
+]
+
+test('every import is one that the table of ARCHITECTURE.md allows', () => {
+  const wrong = sources().flatMap((path) => {
+    const rule = rules.find(({ files }) => files.test(path))
+    if (!rule) return [`${path}: no rule says what it may import`]
+    return importsOf(path)
+      .filter((target) => !rule.may.some((allowed) => matches(allowed, target)))
+      .map((target) => `${path} imports ${target}`)
+  })
+  assert.deepEqual(wrong, [])
+})
+
+test('only serve.ts, db/ and dial.ts know Bun from Node', () => {
+  const knowing = sources().filter((path) => {
+    return (
+      !path.includes('.test.') &&
+      /\bBun\.|versions\['bun'\]|versions\.bun|from 'bun'/.test(read(path))
+    )
+  })
+  const allowed = /^(src\/serve\.ts|src\/db\/|src\/wire\/dial\.ts|test\/|scripts\/|bench\/)/
+  assert.deepEqual(
+    knowing.filter((path) => !allowed.test(path)),
+    [],
+  )
+})
+
+function matches(allowed: string | RegExp, target: string): boolean {
+  return typeof allowed === 'string' ? allowed === target : allowed.test(target)
+}
+
+function importsOf(path: string): string[] {
+  const found = read(path).matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/g)
+  return [...found].map(([, target = '']) => {
+    return target.startsWith('.') ? relative(root, resolve(root, dirname(path), target)) : target
+  })
+}
+
+function sources(): string[] {
+  return ['src', 'connector', 'cli', 'test', 'bench', 'scripts'].flatMap((folder) => {
+    try {
+      return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.tsx?$/.test(name))
+        .map((name) => `${folder}/${name}`)
+    } catch {
+      return []
+    }
+  })
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
+
+function file(noun: string): RegExp {
+  return new RegExp(`^src/${noun}\\.ts$`)
+}
