@@ -1,0 +1,299 @@
+/**
+ * The world of a journey: a server, connectors and people, each a real process of its own, before a
+ * real API server. Everything is driven from outside, by the commands and settings that people use.
+ */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Cluster, sharedCluster } from '../cluster/cluster.ts'
+import { fetchWith } from '../../src/wire/dial.ts'
+import { type Exit, productCommand, run, Running, until } from '../processes.ts'
+
+const adminEmail = 'admin@example.com'
+
+export type Environment = Record<string, string>
+
+/** Starts a server in a new folder; all of it ends with the test. */
+export async function journey(
+  t: TestContext,
+  { env = {} }: { env?: Environment } = {},
+): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
+  const world = new World(dir, await freePort(), env, await sharedCluster())
+  t.after(async () => {
+    await world.stop()
+    rmSync(dir, { recursive: true, force: true })
+  })
+  await world.startServer()
+  return world
+}
+
+export class World {
+  readonly dir: string
+  readonly cluster: Cluster
+  readonly url: string
+  readonly dataDir: string
+  readonly adminKey = `${randomBytes(9).toString('hex')}.${randomBytes(32).toString('base64url')}`
+  readonly admin: Person
+  server: Running | null = null
+  readonly connectors: Connector[] = []
+  readonly #port: number
+  readonly #env: Environment
+  readonly #opened: Running[] = []
+
+  constructor(dir: string, port: number, env: Environment, cluster: Cluster) {
+    this.dir = dir
+    this.cluster = cluster
+    this.#port = port
+    this.#env = env
+    this.url = `https://127.0.0.1:${port}`
+    this.dataDir = join(dir, 'server')
+    this.admin = new Person(this, adminEmail, {
+      INFRA_SERVER: this.url,
+      INFRA_SERVER_CA_FILE: this.caFile,
+      INFRA_ACCESS_KEY: this.adminKey,
+    })
+  }
+
+  get caFile(): string {
+    return join(this.dataDir, 'ca.crt')
+  }
+
+  async startServer(): Promise<Running> {
+    const server = new Running([...productCommand(), 'server'], {
+      ...clean(),
+      INFRA_LISTEN: `127.0.0.1:${this.#port}`,
+      INFRA_DATA_DIR: this.dataDir,
+      INFRA_ADMIN_EMAIL: adminEmail,
+      INFRA_ADMIN_PASSWORD: 'correct horse battery staple',
+      INFRA_ADMIN_ACCESS_KEY: this.adminKey,
+      ...this.#env,
+    })
+    this.server = server
+    await server.says(/"message":"listening"/, 'stderr')
+    return server
+  }
+
+  /** A destination with its connector, linked and ready, by way of `proxy` where one is given. */
+  async destination(name: string, options: ConnectorOptions = {}): Promise<Connector> {
+    const { id, accessKey } = await this.admin.json<{ id: string; accessKey: string }>([
+      'destinations',
+      'add',
+      name,
+    ])
+    const connector = new Connector(this, { name, id, accessKey, port: await freePort() }, options)
+    this.connectors.push(connector)
+    await connector.start()
+    return connector
+  }
+
+  /** Somebody with a password, a home of their own and nothing granted. */
+  async person(email: string): Promise<Person> {
+    const { password } = await this.admin.json<{ password: string }>(['users', 'add', email])
+    return new Person(this, email, {
+      INFRA_SERVER: this.url,
+      INFRA_SERVER_CA_FILE: this.caFile,
+      INFRA_USER: email,
+      INFRA_PASSWORD: password,
+      INFRA_NEW_PASSWORD: `new ${password}`,
+    })
+  }
+
+  /** Somebody who has logged in. */
+  async loggedIn(email: string): Promise<Person> {
+    const person = await this.person(email)
+    await person.ok(['login'])
+    return person
+  }
+
+  /** Somebody of whom the server knows nothing yet. */
+  stranger(name: string): Person {
+    return new Person(this, name, { INFRA_SERVER: this.url, INFRA_SERVER_CA_FILE: this.caFile })
+  }
+
+  /** One request of the administrator's to the API, without a process of its own. */
+  async api(method: string, path: string, body?: object): Promise<Response> {
+    const request = new Request(this.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.adminKey}`,
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    })
+    return fetchWith(readFileSync(this.caFile, 'utf8'))(request)
+  }
+
+  /** Keeps a process that a test started, so that it ends with the test. */
+  opened(running: Running): Running {
+    this.#opened.push(running)
+    return running
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#opened.map((running) => running.stop('SIGKILL')))
+    await Promise.allSettled(this.connectors.map((connector) => connector.stop()))
+    await this.server?.stop()
+  }
+}
+
+export type ConnectorOptions = { env?: Environment; server?: string }
+
+export class Connector {
+  readonly name: string
+  readonly id: string
+  readonly accessKey: string
+  readonly endpoint: string
+  readonly metricsUrl: Promise<string>
+  running: Running | null = null
+  readonly #world: World
+  readonly #options: ConnectorOptions
+  readonly #port: number
+  readonly #metricsPort: Promise<number>
+
+  constructor(
+    world: World,
+    { name, id, accessKey, port }: { name: string; id: string; accessKey: string; port: number },
+    options: ConnectorOptions,
+  ) {
+    this.name = name
+    this.id = id
+    this.accessKey = accessKey
+    this.endpoint = `127.0.0.1:${port}`
+    this.#world = world
+    this.#options = options
+    this.#port = port
+    this.#metricsPort = freePort()
+    this.metricsUrl = this.#metricsPort.then((metricsPort) => `http://127.0.0.1:${metricsPort}`)
+  }
+
+  /** Starts the process, and waits until it serves and has Access unless told not to. */
+  async start({ untilReady = true }: { untilReady?: boolean } = {}): Promise<Running> {
+    const kubeconfig = await this.#world.cluster.connectorKubeconfig()
+    this.running = new Running([...productCommand(), 'connector'], {
+      ...clean(),
+      INFRA_SERVER: this.#options.server ?? this.#world.url,
+      INFRA_SERVER_CA_FILE: this.#world.caFile,
+      INFRA_ACCESS_KEY: this.accessKey,
+      INFRA_CONNECTOR_LISTEN: `127.0.0.1:${this.#port}`,
+      INFRA_CONNECTOR_ENDPOINT: this.endpoint,
+      INFRA_CONNECTOR_DATA_DIR: join(this.#world.dir, `connector-${this.name}`),
+      INFRA_METRICS_LISTEN: `127.0.0.1:${await this.#metricsPort}`,
+      KUBECONFIG: kubeconfig,
+      ...this.#options.env,
+    })
+    if (untilReady) await this.ready()
+    return this.running
+  }
+
+  async ready(): Promise<void> {
+    await until(`connector ${this.name} is ready`, async () => {
+      if (this.running?.hasEnded) throw new Error(`connector ended:\n${this.running.stderr}`)
+      return (await this.readiness()) === 200
+    })
+  }
+
+  /** The status of `/readyz`; null when nothing listens. */
+  async readiness(): Promise<number | null> {
+    const response = await fetch(`${await this.metricsUrl}/readyz`).catch(() => null)
+    return response?.status ?? null
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit | null> {
+    return (await this.running?.stop(signal)) ?? null
+  }
+}
+
+/** Somebody at a terminal: a home, a kubeconfig, the `infra` command and kubectl. */
+export class Person {
+  readonly email: string
+  readonly home: string
+  readonly env: Environment
+  readonly #world: World
+
+  constructor(world: World, email: string, env: Environment) {
+    this.email = email
+    this.#world = world
+    this.home = join(world.dir, 'home', email)
+    mkdirSync(this.home, { recursive: true })
+    this.env = {
+      ...clean(),
+      HOME: this.home,
+      INFRA_CONFIG_DIR: join(this.home, 'config'),
+      KUBECONFIG: this.kubeconfig,
+      INFRA_NON_INTERACTIVE: 'true',
+      ...env,
+    }
+  }
+
+  get kubeconfig(): string {
+    return join(this.home, 'kubeconfig')
+  }
+
+  readKubeconfig(): string {
+    return existsSync(this.kubeconfig) ? readFileSync(this.kubeconfig, 'utf8') : ''
+  }
+
+  writeKubeconfig(text: string): void {
+    writeFileSync(this.kubeconfig, text)
+  }
+
+  infra(args: string[], input: string | null = null): Promise<Exit> {
+    return run([...productCommand(), ...args], this.env, input)
+  }
+
+  /** Runs `infra` and fails unless it did what it was told. */
+  async ok(args: string[]): Promise<Exit> {
+    const exit = await this.infra(args)
+    assert.equal(exit.code, 0, `infra ${args.join(' ')}\n${exit.stdout}${exit.stderr}`)
+    return exit
+  }
+
+  async json<T>(args: string[]): Promise<T> {
+    const { stdout } = await this.ok([...args, '--format', 'json'])
+    return JSON.parse(stdout) as T
+  }
+
+  kubectl(args: string[], input: string | null = null): Promise<Exit> {
+    return run([this.#world.cluster.kubectl, ...args], this.env, input)
+  }
+
+  async kubectlOk(args: string[], input: string | null = null): Promise<Exit> {
+    const exit = await this.kubectl(args, input)
+    assert.equal(exit.code, 0, `kubectl ${args.join(' ')}\n${exit.stdout}${exit.stderr}`)
+    return exit
+  }
+
+  /** A kubectl that goes on: a watch, an exec, a log that is followed. */
+  open(args: string[]): Running {
+    return this.#world.opened(new Running([this.#world.cluster.kubectl, ...args], this.env))
+  }
+
+  openInfra(args: string[], env: Environment = {}): Running {
+    return this.#world.opened(new Running([...productCommand(), ...args], { ...this.env, ...env }))
+  }
+}
+
+/** The environment without anything of ours or of Kubernetes' that the machine may have set. */
+export function clean(): Environment {
+  const kept = Object.entries(process.env).filter(([name, value]) => {
+    return value !== undefined && !/^(INFRA_|KUBE|DATABASE_URL|NODE_OPTIONS|BUN_)/.test(name)
+  })
+  return Object.fromEntries(kept) as Environment
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
