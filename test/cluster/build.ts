@@ -78,7 +78,11 @@ function inputsOf({ name, module, package: path }: Program): string[] {
   const files = [join(module, 'go.mod'), join(module, 'go.sum')]
   if (path.startsWith('./')) {
     const folder = join(module, path)
-    files.push(...readdirSync(folder).sort().map((file) => join(folder, file)))
+    files.push(
+      ...readdirSync(folder)
+        .toSorted()
+        .map((file) => join(folder, file)),
+    )
   }
   const platform = `${process.platform}-${process.arch}`
   return [name, linkerFlags, platform, ...files.map((file) => readFileSync(file, 'utf8'))]
@@ -91,7 +95,7 @@ function hash(parts: string[]): string {
 function requireGo(): void {
   if (spawnSync('go', ['version']).status === 0) return
   throw new Error(
-    'the test cluster is built from Kubernetes\' own sources: install Go 1.26 or later from ' +
+    "the test cluster is built from Kubernetes' own sources: install Go 1.26 or later from " +
       'https://go.dev/dl (KUBEBUILDER_ASSETS, set to a folder with kube-apiserver, etcd and ' +
       'kubectl, saves the larger builds, but not Go)',
   )
@@ -124,7 +128,16 @@ async function build({ program, path }: Target, place: string): Promise<void> {
 }
 
 function goBuild({ name, module, package: path }: Program, output: string): Promise<void> {
-  const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', output, path]
+  const args = [
+    'build',
+    '-trimpath',
+    '-buildvcs=false',
+    '-ldflags',
+    linkerFlags,
+    '-o',
+    output,
+    path,
+  ]
   const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' }
   return new Promise((done, fail) => {
     const go = spawn('go', args, { cwd: module, env, stdio: ['ignore', 'ignore', 'pipe'] })

@@ -25,6 +25,8 @@ type pods struct {
 	scratch string
 	byUID   map[types.UID]*pod
 	byName  map[string]*pod
+	// The streams into any of them.
+	running sync.WaitGroup
 }
 
 func newPods(scratch string) *pods {
@@ -64,12 +66,14 @@ func (pods *pods) end(namespace, name string, uid types.UID) {
 	}
 }
 
+// endAll returns when no stream is left: the commands they run would outlive this program.
 func (pods *pods) endAll() {
 	pods.mutex.Lock()
-	defer pods.mutex.Unlock()
 	for _, pod := range pods.byUID {
 		pod.end()
 	}
+	pods.mutex.Unlock()
+	pods.running.Wait()
 }
 
 func (pods *pods) find(namespace, name string) (*pod, error) {

@@ -37,7 +37,7 @@ func serve(ctx context.Context, certificates string, streams *streams) (port int
 		server.Close()
 	}()
 	go func() {
-		err := server.Serve(tls.NewListener(watchedListener{listener}, config))
+		err := server.Serve(watchedListener{tls.NewListener(listener, config)})
 		if !errors.Is(err, http.ErrServerClosed) {
 			log.Fatal(err)
 		}
@@ -78,7 +78,8 @@ func (listener watchedListener) Accept() (net.Conn, error) {
 
 // A watchedConn knows when it ends. A request's context does not, once the
 // connection was taken over, and a stream of a command that reads no input has
-// nothing else to see it by.
+// nothing else to see it by. It is watched above TLS, where a peer's last word is
+// an end: below it, nobody would read on to the end of the bytes.
 type watchedConn struct {
 	net.Conn
 	once   sync.Once
@@ -106,7 +107,7 @@ func (conn *watchedConn) end() {
 type closedKey struct{}
 
 func withClosed(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, closedKey{}, conn.(*tls.Conn).NetConn().(*watchedConn).closed)
+	return context.WithValue(ctx, closedKey{}, conn.(*watchedConn).closed)
 }
 
 // untilClosed is done when the request's connection or its pod ends.

@@ -50,6 +50,8 @@ func (streams *streams) serve(kind string, serve serveStream) http.HandlerFunc {
 			Container: request.PathValue("container"), Command: request.URL.Query()["command"],
 		})
 		defer closed()
+		streams.pods.running.Add(1)
+		defer streams.pods.running.Done()
 		serve(ctx, pod, w, request)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // runTether runs a program for as long as its own input stays open. The other end is
@@ -37,6 +38,9 @@ func runTether(args []string) error {
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		close(torn)
+		// The node is given the time to end what runs in its pods.
+		cmd.Process.Signal(syscall.SIGTERM)
+		time.Sleep(3 * time.Second)
 		cmd.Process.Kill()
 	}()
 	err := cmd.Wait()
