@@ -3,7 +3,8 @@ import { z } from 'zod'
 
 export type Address = { host: string; port: number }
 
-const written = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?)):([0-9]{1,5})$/
+const written =
+  /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?)):([0-9]{1,5})$/
 
 /**
  * The address that `text` says, or null when it is none. Both halves must be said: a listener that

@@ -6,8 +6,9 @@
  */
 export async function loadX509(): Promise<typeof import('@peculiar/x509')> {
   if (!('getMetadata' in Reflect)) {
-    const none = () => {}
     Object.assign(Reflect, { getMetadata: none, getOwnMetadata: none, defineMetadata: none })
   }
   return import('@peculiar/x509')
 }
+
+function none(): void {}

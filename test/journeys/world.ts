@@ -23,7 +23,8 @@ export async function journey(
   { env = {} }: { env?: Environment } = {},
 ): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
-  const world = new World(dir, await freePort(), env, await sharedCluster())
+  const world = new World(dir, await freePort(), env)
+  world.cluster = await sharedCluster()
   t.after(async () => {
     await world.stop()
     rmSync(dir, { recursive: true, force: true })
@@ -34,7 +35,6 @@ export async function journey(
 
 export class World {
   readonly dir: string
-  readonly cluster: Cluster
   readonly url: string
   readonly dataDir: string
   readonly adminKey = `${randomBytes(9).toString('hex')}.${randomBytes(32).toString('base64url')}`
@@ -44,10 +44,10 @@ export class World {
   readonly #port: number
   readonly #env: Environment
   readonly #opened: Running[] = []
+  #cluster: Cluster | null = null
 
-  constructor(dir: string, port: number, env: Environment, cluster: Cluster) {
+  constructor(dir: string, port: number, env: Environment) {
     this.dir = dir
-    this.cluster = cluster
     this.#port = port
     this.#env = env
     this.url = `https://127.0.0.1:${port}`
@@ -57,6 +57,16 @@ export class World {
       INFRA_SERVER_CA_FILE: this.caFile,
       INFRA_ACCESS_KEY: this.adminKey,
     })
+  }
+
+  /** Set once it runs: a server needs none, and the demo shows one while it is being built. */
+  get cluster(): Cluster {
+    if (!this.#cluster) throw new Error('this world has no cluster yet')
+    return this.#cluster
+  }
+
+  set cluster(cluster: Cluster) {
+    this.#cluster = cluster
   }
 
   get caFile(): string {

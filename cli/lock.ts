@@ -1,0 +1,98 @@
+/**
+ * A lock between processes: a file that only one can create. Its holder writes its name in, so that
+ * a lock left by a process that died is taken over and nobody waits for the dead.
+ */
+import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Failure } from '../src/wire/failure.ts'
+import { privateFolder, readIfThere } from './disk/files.ts'
+import { isAlive, startOf } from './disk/started.ts'
+import { fieldOf, isCode, jsonOf } from './disk/unknown.ts'
+
+const pollMs = 20
+/** A take-over lasts microseconds; a mark of one this old was left by a process that died in it. */
+const takeOverMs = 10_000
+
+/**
+ * Does `work` while holding the lock at `path`.
+ *
+ * @throws {Failure} `conflict` when the lock is not to be had within `waitMs`.
+ */
+export async function locked<T>(
+  path: string,
+  waitMs: number,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  privateFolder(dirname(path))
+  const giveUpAt = performance.now() + waitMs
+  while (!take(path)) {
+    if (isLeft(path)) takeOver(path)
+    else if (performance.now() >= giveUpAt) throw inTheWay(path)
+    else await pause(pollMs)
+  }
+  try {
+    return await work()
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+function take(path: string): boolean {
+  try {
+    const file = openSync(path, 'wx', 0o600)
+    const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
+    writeSync(file, JSON.stringify(holder))
+    closeSync(file)
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+/** Whether the holder is known to be dead. kubectl's locks are empty and unreadable: never known. */
+function isLeft(path: string): boolean {
+  const holder = holderOf(path)
+  return holder !== null && holder.host === hostname() && !isAlive(holder.pid, holder.started)
+}
+
+function holderOf(path: string): { pid: number; started: string; host: string } | null {
+  const said = isLegible(path) ? jsonOf(readIfThere(path) ?? '') : null
+  const [pid, started, host] = ['pid', 'started', 'host'].map((name) => fieldOf(said, name))
+  if (typeof pid !== 'number' || typeof started !== 'string' || typeof host !== 'string')
+    return null
+  return { pid, started, host }
+}
+
+function isLegible(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Removes a dead holder's lock, under a mark of its own: two who both saw the dead one would
+ * otherwise remove in turn, the second of them the lock that the first has just taken.
+ */
+function takeOver(path: string): void {
+  const mark = `${path}.takeover`
+  const old = statSync(mark, { throwIfNoEntry: false })
+  if (old && Date.now() - old.mtimeMs > takeOverMs) rmSync(mark, { force: true })
+  if (!take(mark)) return
+  try {
+    if (isLeft(path)) rmSync(path, { force: true })
+  } finally {
+    rmSync(mark, { force: true })
+  }
+}
+
+function inTheWay(path: string): Failure {
+  const holder = holderOf(path)
+  const who = holder ? `process ${holder.pid} holds` : 'another process left or holds'
+  return new Failure('conflict', `${who} the lock ${path}`)
+}

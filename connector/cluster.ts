@@ -1,0 +1,135 @@
+/**
+ * Where this cluster's API server is and what proves the connector to it: the service account of
+ * the pod, or a kubeconfig. Token and CA are read again as they rotate; nothing needs a restart.
+ */
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { Failure } from '../src/wire/failure.ts'
+import { formatAddress } from '../src/wire/address.ts'
+import type { ClusterApi } from './binding.ts'
+import { type ApiServer, readKubeconfig } from './kubeconfig.ts'
+import { reread } from './reread.ts'
+import type { Environment } from './settings.ts'
+import type { UpstreamTarget } from './upstream.ts'
+
+const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
+const timeoutMs = 10_000
+/** Bindings of one connector are few; a list that is longer than this is not theirs. */
+const mostBytes = 16 * 1024 * 1024
+
+export class Cluster {
+  readonly #server: ApiServer
+
+  constructor(server: ApiServer) {
+    this.#server = server
+  }
+
+  /** @throws {Failure} `invalid` where neither a kubeconfig nor a service account is there. */
+  static find(
+    kubeconfig: string | null,
+    env: Environment,
+    elapsed: () => number,
+    folder = accountFolder,
+  ): Cluster {
+    return new Cluster(
+      kubeconfig === null
+        ? readServiceAccount(env, elapsed, folder)
+        : readKubeconfig(kubeconfig, elapsed),
+    )
+  }
+
+  target(): UpstreamTarget {
+    const { host, port, servername, ca, clientCertificate, credential } = this.#server
+    return {
+      host,
+      port,
+      ...(servername === null ? {} : { servername }),
+      tls: { ca: ca(), ...clientCertificate?.() },
+      credential,
+    }
+  }
+
+  /**
+   * Sends one request of our own, not a user's: with our credential and no impersonation. It
+   * takes no part in any proxy of the environment, as the splice beside it does not.
+   *
+   * @throws {Failure} `unavailable` when the API server cannot be reached.
+   */
+  readonly ask: ClusterApi = async (method, path, body) => {
+    const target = this.target()
+    const sent = body === undefined ? null : JSON.stringify(body)
+    try {
+      const { status, text } = await exchange(target, { method, path, sent })
+      return { status, body: asJson(text) }
+    } catch (cause) {
+      const where = formatAddress(target)
+      throw new Failure('unavailable', `cannot reach the API server at ${where}`, { cause })
+    }
+  }
+}
+
+type Sent = { method: string; path: string; sent: string | null }
+
+function exchange(target: UpstreamTarget, { method, path, sent }: Sent) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const credential = target.credential()
+    const outgoing = request({
+      host: target.host,
+      port: target.port,
+      ...(target.servername === undefined ? {} : { servername: target.servername }),
+      ...target.tls,
+      method,
+      path,
+      agent: false,
+      signal: AbortSignal.timeout(timeoutMs),
+      headers: {
+        accept: 'application/json',
+        ...(credential === null ? {} : { authorization: `Bearer ${credential}` }),
+        ...(sent === null
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }),
+      },
+    })
+    outgoing.on('error', reject)
+    outgoing.on('response', (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('error', reject)
+      response.on('data', (part: string) => {
+        text += part
+        if (text.length > mostBytes) outgoing.destroy(new Error('the answer is too long'))
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    })
+    outgoing.end(sent ?? undefined)
+  })
+}
+
+function readServiceAccount(env: Environment, elapsed: () => number, folder: string): ApiServer {
+  const host = env['KUBERNETES_SERVICE_HOST']
+  const port = Number(env['KUBERNETES_SERVICE_PORT'] ?? 443)
+  if (!host) {
+    throw new Failure(
+      'invalid',
+      'this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set) and KUBECONFIG is not set',
+    )
+  }
+  const token = reread(join(folder, 'token'), elapsed)
+  return {
+    host,
+    port,
+    servername: null,
+    ca: reread(join(folder, 'ca.crt'), elapsed),
+    clientCertificate: null,
+    credential: () => token().trim(),
+  }
+}
+
+/** A proxy in between may answer with a page: no reason to fail otherwise than by its status. */
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

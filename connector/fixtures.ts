@@ -1,0 +1,331 @@
+/** What the connector's tests stand on: certificates, tokens, a clock, and both far ends. */
+import { generateKeyPairSync, randomUUID, sign, webcrypto, type KeyObject } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+import type { TestContext } from 'node:test'
+import type { Access, AccessGrant, PublicKey } from '../src/wire/access.ts'
+import { loadX509 } from '../src/wire/x509.ts'
+import { HeldAccess, systemClock, type Clock } from './access.ts'
+import { Door } from './door.ts'
+import { listen, type Serving } from './listen.ts'
+import { Proxy, type Limits } from './proxy.ts'
+import { Streams } from './streams.ts'
+import type { UpstreamTarget } from './upstream.ts'
+
+const isAddress = (name: string) => /^[0-9.]+$/.test(name)
+
+/** A self-signed P-256 certificate for names or addresses. */
+export async function certificateFor(...names: string[]): Promise<Serving> {
+  const x509 = await loadX509()
+  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = await webcrypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify'])
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: randomUUID().replaceAll('-', '').replace(/^./, '1'),
+      name: `CN=${names[0]}`,
+      notBefore: new Date(Date.now() - 3_600_000),
+      notAfter: new Date(Date.now() + 86_400_000),
+      signingAlgorithm,
+      keys,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, undefined, true),
+        new x509.SubjectAlternativeNameExtension(
+          names.map((value) => ({ type: isAddress(value) ? 'ip' : 'dns', value })),
+        ),
+      ],
+    },
+    webcrypto,
+  )
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
+  return { cert: certificate.toString('pem'), key: x509.PemConverter.encode(key, 'PRIVATE KEY') }
+}
+
+/** A clock that goes when it is told to. */
+export class HandClock implements Clock {
+  #elapsed = 1_000_000
+  #wall = Date.parse('2026-01-01T00:00:00Z')
+
+  elapsed(): number {
+    return this.#elapsed
+  }
+
+  wall(): number {
+    return this.#wall
+  }
+
+  pass(ms: number): void {
+    this.#elapsed += ms
+    this.#wall += ms
+  }
+
+  setWall(byMs: number): void {
+    this.#wall += byMs
+  }
+}
+
+export const issuer = 'https://infra.test'
+
+export function grantOf(
+  subject: AccessGrant['subject'],
+  role: string,
+  more: Partial<AccessGrant> = {},
+): AccessGrant {
+  return { id: randomUUID(), subject, role, namespace: null, expiresAt: null, ...more }
+}
+
+export const user = (id: string) => ({ kind: 'user' as const, id })
+export const group = (id: string) => ({ kind: 'group' as const, id })
+
+/** Access to the cluster `prod`, where ana may view and bo may edit, unless said otherwise. */
+export function accessTo(more: Partial<Access> = {}): Access {
+  return {
+    destination: { id: 'd-prod', name: 'prod' },
+    epoch: 'e1',
+    revision: 1,
+    issuer,
+    leaseSeconds: 360,
+    onLeaseEnd: 'cut',
+    users: [
+      { id: 'u-ana', email: 'ana@example.com', groups: [] },
+      { id: 'u-bo', email: 'bo@example.com', groups: [] },
+    ],
+    groups: [],
+    grants: [grantOf(user('u-ana'), 'view'), grantOf(user('u-bo'), 'edit')],
+    endedSessions: [],
+    signingKeys: [],
+    ...more,
+  }
+}
+
+/** Signs tokens as the server does, and as it never would. */
+export class Signer {
+  readonly publicKey: PublicKey
+  readonly privateKey: KeyObject
+
+  constructor(kid: string) {
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const { x = '', y = '' } = pair.publicKey.export({ format: 'jwk' })
+    this.privateKey = pair.privateKey
+    this.publicKey = { kid, kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', x, y }
+  }
+
+  token(userId: string, claims: Record<string, unknown> = {}, header: object = {}): string {
+    const { kid } = this.publicKey
+    const iat = Math.floor(Date.now() / 1000)
+    const usual = {
+      iss: issuer,
+      aud: 'd-prod',
+      sub: userId,
+      sid: `s-${userId}`,
+      iat,
+      exp: iat + 300,
+    }
+    return this.compact(
+      JSON.stringify({ alg: 'ES256', typ: 'infra+jwt', kid, ...header }),
+      JSON.stringify({ ...usual, ...claims }),
+    )
+  }
+
+  compact(header: string, payload: string): string {
+    const text = `${encoded(header)}.${encoded(payload)}`
+    const key = { key: this.privateKey, dsaEncoding: 'ieee-p1363' as const }
+    return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
+  }
+}
+
+export function encoded(text: string): string {
+  return Buffer.from(text).toString('base64url')
+}
+
+/** What came from the other end of a connection so far. */
+export class Tape {
+  readonly socket: Duplex
+  readonly closed: Promise<void>
+  text = ''
+  #waiting: (() => void)[] = []
+
+  constructor(socket: Duplex) {
+    this.socket = socket
+    socket.on('data', (bytes: Buffer) => {
+      this.text += bytes.toString('latin1')
+      this.#tell()
+    })
+    socket.on('error', () => {})
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        resolve()
+        this.#tell()
+      })
+    })
+    // Far ends here end when they are told to, unless a test wants half of a connection.
+    socket.on('end', () => this.onEnd())
+  }
+
+  onEnd: () => void = () => this.socket.end()
+
+  send(text: string): void {
+    this.socket.write(text, 'latin1')
+  }
+
+  /** All there is, once it holds `wanted`. Fails when the connection closes before. */
+  async until(wanted: string | RegExp): Promise<string> {
+    while (this.text.search(wanted) < 0) {
+      if (this.socket.closed) throw new Error(`closed after ${JSON.stringify(this.text)}`)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    return this.text
+  }
+
+  /** All that came until the connection closed. */
+  async toEnd(): Promise<string> {
+    await this.closed
+    return this.text
+  }
+
+  #tell(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const told of waiting) told()
+  }
+}
+
+/** Stands in for the API server: records every byte of every connection, and answers as told. */
+export class Recorder {
+  readonly connections: Tape[] = []
+  /** Called when a connection has brought a new head (text up to the blank line). */
+  answer: (connection: Tape, head: string) => void = (connection) => connection.send(plainAnswer)
+  #waiting: (() => void)[] = []
+
+  accept(socket: tls.TLSSocket): void {
+    const connection = new Tape(socket)
+    this.connections.push(connection)
+    let seen = 0
+    socket.on('data', () => {
+      for (let end = connection.text.indexOf('\r\n\r\n', seen); end >= 0;) {
+        const head = connection.text.slice(seen, end + 4)
+        seen = end + 4
+        this.answer(connection, head)
+        end = connection.text.indexOf('\r\n\r\n', seen)
+      }
+    })
+    for (const told of this.#waiting.splice(0)) told()
+  }
+
+  get text(): string {
+    return this.connections.map(({ text }) => text).join('')
+  }
+
+  async connection(number: number): Promise<Tape> {
+    for (;;) {
+      const connection = this.connections[number]
+      if (connection) return connection
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+  }
+}
+
+export const plainAnswer =
+  'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok'
+
+export const account = 'the-connectors-own-credential'
+
+export type World = {
+  door: Door
+  access: HeldAccess
+  streams: Streams
+  proxy: Proxy
+  recorder: Recorder
+  signer: Signer
+  serving: Serving
+  port: number
+  /** A caller's connection over TLS. */
+  dial(): Promise<Tape>
+  /** Dials, sends, and waits for the connector to close. */
+  refused(text: string): Promise<string>
+  /** Takes Access that follows the last, with a lease that runs. */
+  grant(access: Access): void
+  /** Where requests go: a test may point it elsewhere. */
+  target: UpstreamTarget
+}
+
+let certificates: Promise<[Serving, Serving]> | null = null
+
+/** A connector's data path between real sockets, with Access that lets ana and bo in. */
+export async function world(t: TestContext, limits: Partial<Limits> = {}): Promise<World> {
+  certificates ??= Promise.all([certificateFor('127.0.0.1'), certificateFor('d-prod.test')])
+  const [upstreamCertificate, serving] = await certificates
+  const recorder = new Recorder()
+  const upstream = tls.createServer({ ...upstreamCertificate, allowHalfOpen: true }, (socket) =>
+    recorder.accept(socket),
+  )
+  const open = new Set<Duplex>()
+  upstream.on('connection', (socket) => void open.add(socket))
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  const address = upstream.address()
+  const target: UpstreamTarget = {
+    host: '127.0.0.1',
+    port: typeof address === 'object' && address ? address.port : 0,
+    tls: { ca: upstreamCertificate.cert },
+    credential: () => account,
+  }
+  const signer = new Signer('k1')
+  const access = new HeldAccess(systemClock)
+  const streams = new Streams()
+  const door = new Door({ access })
+  const parts = { door, streams, access, upstream: () => made.target, log: () => {}, limits }
+  const proxy = new Proxy(parts)
+  const listening = await listen({ host: '127.0.0.1', port: 0, tls: serving, proxy })
+  const { port } = listening
+  const made: World = {
+    door,
+    access,
+    streams,
+    proxy,
+    recorder,
+    signer,
+    serving,
+    port,
+    target,
+    dial: () => dial(port, serving.cert),
+    refused: async (text) => {
+      const caller = await dial(port, serving.cert)
+      caller.send(text)
+      return caller.toEnd()
+    },
+    grant: (given) => renew(access, { ...given, signingKeys: [signer.publicKey] }),
+  }
+  made.grant(accessTo())
+  t.after(async () => {
+    proxy.close()
+    await listening.close()
+    for (const socket of open) socket.destroy()
+    await new Promise<void>((resolve) => upstream.close(() => resolve()))
+  })
+  return made
+}
+
+/** Takes `given` as the newest Access and renews its lease from now. */
+export function renew(held: HeldAccess, given: Access, clock: Clock = systemClock): void {
+  const revision = (held.current?.revision ?? 0) + 1
+  held.take({ ...given, revision })
+  const at = new Date(clock.wall()).toISOString()
+  held.renew(
+    { kind: 'beat', id: 1, at, epoch: given.epoch, revision, since: revision },
+    clock.elapsed(),
+  )
+}
+
+export async function dial(port: number, ca: string): Promise<Tape> {
+  const socket = tls.connect({ host: '127.0.0.1', port, ca, servername: 'd-prod.test' })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('secureConnect', resolve)
+    socket.once('error', reject)
+  })
+  return new Tape(socket)
+}
+
+/** A request of somebody's, as kubectl would write it; `more` are whole lines. */
+export function requestOf(token: string, line = 'GET /api/v1/pods', ...more: string[]): string {
+  const lines = [`${line} HTTP/1.1`, 'Host: d-prod.test', `Authorization: Bearer ${token}`, ...more]
+  return `${lines.join('\r\n')}\r\n\r\n`
+}

@@ -1,0 +1,224 @@
+/** `infra connector`: reads its settings, wires its parts together, and runs until it is told to stop. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type Address, formatAddress } from '../src/wire/address.ts'
+import { Client } from '../src/wire/client.ts'
+import { fetchWith, openSocket } from '../src/wire/dial.ts'
+import { Failure } from '../src/wire/failure.ts'
+import { log } from '../src/wire/log.ts'
+import { version } from '../src/wire/version.ts'
+import { HeldAccess } from './access.ts'
+import { keepIssued, keepOwn } from './certificate.ts'
+import { systemClock } from './clock.ts'
+import { Cluster } from './cluster.ts'
+import { Deadlines } from './deadlines.ts'
+import { Door } from './door.ts'
+import { type Facts, listenHealth } from './health.ts'
+import { Link } from './link.ts'
+import { listen, type Listening, type Serving } from './listen.ts'
+import { Proxy } from './proxy.ts'
+import { Roles } from './roles.ts'
+import { type Environment, readSettings, type Settings, settingsHelp } from './settings.ts'
+import { Streams } from './streams.ts'
+
+const clock = systemClock
+const callMs = 30_000
+
+/**
+ * Runs a connector until SIGTERM or SIGINT; gives the exit code.
+ *
+ * @throws {Failure} `invalid` for settings that are refused, `unavailable` where it cannot listen.
+ */
+export async function connectorMain(argv: string[], env: Environment): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(settingsHelp())
+    return 0
+  }
+  const settings = readSettings(argv, env)
+  const cluster = Cluster.find(settings.kubeconfig, env, () => clock.elapsed())
+  const stopping = stopSignal()
+  const connector = new Connector(settings, cluster)
+  try {
+    await Promise.race([connector.start(), stopping])
+    await stopping
+  } finally {
+    await connector.stop()
+  }
+  return 0
+}
+
+/** The parts of one connector, and the order in which they come and go. */
+class Connector {
+  readonly #settings: Settings
+  // Access lives in memory only: whoever starts knows nothing, and lets nobody in until told.
+  readonly #access = new HeldAccess(clock)
+  readonly #streams = new Streams()
+  readonly #proxy: Proxy
+  readonly #roles: Roles
+  readonly #certified = Promise.withResolvers<Serving>()
+  #serving: Serving | null = null
+  #listening: Listening | null = null
+  #link: Link | null = null
+  #severed = 0
+  /** What was started, to be stopped in reverse; null once it is. */
+  #closers: (() => void | Promise<void>)[] | null = []
+
+  constructor(settings: Settings, cluster: Cluster) {
+    this.#settings = settings
+    const [access, streams] = [this.#access, this.#streams]
+    const onSevered = (count: number) => this.#countSevered(count)
+    const deadlines = new Deadlines({ access, streams, clock, onSevered })
+    const upstream = () => cluster.target()
+    this.#proxy = new Proxy({ door: new Door({ access }), streams, access, upstream, log })
+    this.#roles = new Roles({ ask: cluster.ask, current: () => this.#current(), log })
+    this.#stopLater(() => deadlines.stop())
+    this.#stopLater(() => this.#proxy.close())
+    this.#stopLater(() => this.#roles.close())
+  }
+
+  /** Ends when the door is open and the link dials; both then go on by themselves. */
+  async start(): Promise<void> {
+    await this.#openHealth()
+    const keeping = this.#keepCertificate()
+    this.#stopLater(() => keeping.close())
+    const { port } = await this.#openDoor()
+    const endpoint = this.#settings.endpoint ?? guessedEndpoint(port)
+    log('info', 'listening', { port, endpoint })
+    const link = this.#openLink(endpoint)
+    this.#link = link
+    this.#stopLater(() => link.close())
+  }
+
+  async stop(): Promise<void> {
+    const closers = this.#closers ?? []
+    this.#closers = null
+    for (const close of closers.toReversed()) await close()
+    log('info', 'stopped')
+  }
+
+  /** What comes into being while all else stops is stopped as well. */
+  #stopLater(close: () => void | Promise<void>): void {
+    if (this.#closers) this.#closers.push(close)
+    else void close()
+  }
+
+  async #openHealth(): Promise<void> {
+    const { metricsListen } = this.#settings
+    if (!metricsListen) return
+    const open = (at: Address) => listenHealth(at, () => this.#facts())
+    const health = await named('INFRA_METRICS_LISTEN', metricsListen, open)
+    this.#stopLater(() => health.close())
+  }
+
+  #keepCertificate(): { close(): void } {
+    const { ownCertificate, dataDir } = this.#settings
+    const use = (serving: Serving) => {
+      this.#serving = serving
+      this.#listening?.setCertificate(serving)
+      this.#certified.resolve(serving)
+    }
+    if (ownCertificate) return keepOwn({ ...ownCertificate, log, use })
+    return keepIssued({ issue: this.#issue, path: join(dataDir, 'serving.pem'), clock, log, use })
+  }
+
+  async #openDoor(): Promise<Listening> {
+    const tls = await this.#certified.promise
+    const open = (at: Address) => listen({ ...at, tls, proxy: this.#proxy })
+    const listening = await named('INFRA_CONNECTOR_LISTEN', this.#settings.listen, open)
+    this.#listening = listening
+    this.#stopLater(() => listening.close())
+    this.#stopLater(() => void this.#streams.severAll('the connector is stopping'))
+    // Another may have come since the first.
+    if (this.#serving && this.#serving !== tls) listening.setCertificate(this.#serving)
+    return listening
+  }
+
+  readonly #issue = (csr: string) => {
+    const { server, accessKey, serverCa } = this.#settings
+    const fetch = fetchWith(serverCa())
+    const client = new Client(server, accessKey(), (request) =>
+      fetch(new Request(request, { signal: AbortSignal.timeout(callMs) })),
+    )
+    return client.connector.certificate(csr)
+  }
+
+  #openLink(endpoint: string): Link {
+    const { server, accessKey, serverCa } = this.#settings
+    const url = `${server.replace(/^http/, 'ws').replace(/\/+$/, '')}/api/link`
+    return new Link({
+      open: () => openSocket(url, accessKey(), serverCa()),
+      hello: { instance: randomUUID(), version, endpoint },
+      access: this.#access,
+      streams: this.#streams,
+      clock,
+      onAccess: () => this.#roles.changed(),
+      onSevered: (count) => this.#countSevered(count),
+      log,
+    })
+  }
+
+  /** Access to keep bindings by; while the lease does not run, the cluster is left as it is. */
+  #current() {
+    const [access, now] = [this.#access.current, this.#access.now()]
+    return access && now !== null && this.#access.lapse() === null ? { access, now } : null
+  }
+
+  #countSevered(count: number): void {
+    this.#severed += count
+  }
+
+  #facts(): Facts {
+    const lapse = this.#access.lapse()
+    const endsAt = this.#access.leaseEndsAt
+    return {
+      isServing: this.#listening !== null,
+      lapse,
+      isLinked: this.#link?.state === 'linked',
+      revision: this.#access.current?.revision ?? null,
+      leaseLeftSeconds: lapse || endsAt === null ? 0 : (endsAt - clock.elapsed()) / 1000,
+      streams: this.#streams.count,
+      severed: this.#severed,
+      refused: this.#proxy.refusals.counts,
+    }
+  }
+}
+
+/** Listens, on IPv4 alone where this machine knows no IPv6; a failure names the setting. */
+async function named<T>(
+  name: string,
+  address: Address,
+  open: (address: Address) => Promise<T>,
+): Promise<T> {
+  try {
+    return await open(address)
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+    const isWithoutIpv6 = code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'
+    if (address.host === '::' && isWithoutIpv6) {
+      return named(name, { ...address, host: '0.0.0.0' }, open)
+    }
+    const sentence = `${name}: cannot listen on ${formatAddress(address)} (${code})`
+    throw new Failure('unavailable', sentence, { cause })
+  }
+}
+
+function guessedEndpoint(port: number): string {
+  const endpoint = `${hostname()}:${port}`
+  const hint = 'INFRA_CONNECTOR_ENDPOINT is not set: kubectl is told the name of this host'
+  log('warn', hint, { endpoint })
+  return endpoint
+}
+
+/** Resolves at the first signal to stop; a second one ends the process as if there were no first. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      process.off('SIGTERM', stop)
+      process.off('SIGINT', stop)
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}

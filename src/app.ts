@@ -1,0 +1,214 @@
+/**
+ * HTTP: mounts the table of routes, and is the one place where a failure becomes an answer.
+ *
+ * Three things stand beside the table: health, the public keys, and the two WebSockets (the stream
+ * of events and the links of connectors).
+ */
+import { type Context, Hono } from 'hono'
+import { actorOf, admit, callerAddress } from './admit.ts'
+import type { Actor, Call, Row, Who } from './call.ts'
+import { fromDatabase } from './db/errors.ts'
+import { newest } from './events.ts'
+import type { Follow } from './follow.ts'
+import type { Hub } from './hub.ts'
+import { openApi } from './openapi.ts'
+import { routes } from './routes.ts'
+import { rangesOf } from './settings-fields.ts'
+import { publicKeys } from './signing.ts'
+import type { Peer } from './sockets.ts'
+import { Failure, statusOf } from './wire/failure.ts'
+import { EventQuery } from './wire/events.ts'
+import { log } from './wire/log.ts'
+
+export type AppParts = Pick<
+  Call,
+  'db' | 'settings' | 'sealer' | 'authority' | 'providerFetch'
+> & { hub: Hub; follow: Follow; clock: () => Date }
+
+/** Tests call `app.fetch` with a request alone: then nothing of this is there. */
+type Env = { Bindings: Partial<Peer> }
+type C = Context<Env>
+export type App = Hono<Env>
+
+const maxBodyBytes = 256 * 1024
+
+export function createApp(parts: AppParts): App {
+  const app: App = new Hono<Env>()
+  app.onError((error, c) => refusal(c, error))
+  app.notFound((c) => notFound(c))
+  app.use(securityHeaders(parts), foreignOrigins(parts))
+
+  app.get('/healthz', (c) => c.json({}))
+  app.get('/readyz', async (c) => c.json({ revision: await newest(parts.db) }))
+  app.get('/.well-known/jwks.json', async (c) =>
+    c.json({ keys: await publicKeys(parts.db, parts.clock()) }),
+  )
+  app.get('/api/openapi.json', (c) => c.json(openApi(routes, parts.settings.url)))
+  app.get('/api/events', (c, next) => (isUpgrade(c) ? followEvents(c, parts) : next()))
+  app.get('/api/link', (c) => openLink(c, parts))
+
+  for (const row of routes) app.on(row.method, row.path, (c) => answer(c, row, parts))
+  return app
+}
+
+async function answer(c: C, row: Row, parts: AppParts): Promise<Response> {
+  const { db, settings, sealer, authority, providerFetch, hub: links } = parts
+  const now = parts.clock()
+  const actor = await admitted(c, row.who, parts)
+  const input = { ...(await inputOf(c, row.method)), ...c.req.param() }
+  const address = addressOf(c, parts)
+  const call: Call = {
+    ...{ db, actor, address, now, settings, sealer, authority, links, providerFetch },
+  }
+  return c.json((await row.run(call, input)) as object)
+}
+
+/** Routes for anyone look at no credential: what is not needed cannot be confused. */
+async function admitted(c: C, who: Who, { db, clock, settings }: AppParts): Promise<Actor> {
+  if (who === 'anyone') return { kind: 'stranger' }
+  const actor = await actorOf(db, c.req.header('authorization'), clock(), settings)
+  admit(actor, who)
+  return actor
+}
+
+function addressOf(c: C, { settings }: AppParts): string {
+  const peer = bindings(c).address ?? 'unknown'
+  if (settings.trustedProxies.length === 0) return callerAddress(peer, undefined, nobody)
+  return callerAddress(peer, c.req.header('x-forwarded-for'), rangesOf(settings.trustedProxies))
+}
+
+const nobody = rangesOf([])
+
+/** The body of a POST or PUT, the query of a GET or DELETE; never both. */
+async function inputOf(c: C, method: Row['method']): Promise<Record<string, unknown>> {
+  return method === 'POST' || method === 'PUT' ? bodyOf(c) : queryOf(c)
+}
+
+/** A form of another site cannot send this content type without asking first (CORS). */
+async function bodyOf(c: C): Promise<Record<string, unknown>> {
+  if (!/^application\/json(\s*;|$)/i.test(c.req.header('content-type') ?? '')) {
+    throw new Failure('invalid', 'the content type must be application/json')
+  }
+  const body = parsed(await textOf(c.req.raw))
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body }
+  throw new Failure('invalid', 'the body must be a JSON object')
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Failure('invalid', 'the body is not JSON')
+  }
+}
+
+/** Counted as it comes, because the length that a caller announces need not be true. */
+async function textOf({ body }: Request): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > maxBodyBytes) {
+      throw new Failure('invalid', `the body is larger than ${maxBodyBytes} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function queryOf(c: C): Record<string, string> {
+  const all = Object.entries(c.req.queries())
+  const twice = all.find(([, values]) => values.length !== 1)
+  if (twice) throw new Failure('invalid', 'a query parameter is given twice')
+  return Object.fromEntries(all.map(([name, [value]]) => [name, value ?? '']))
+}
+
+function isUpgrade(c: C): boolean {
+  return c.req.header('upgrade')?.toLowerCase() === 'websocket'
+}
+
+/** The stream of events. Whether the reader may still read is asked again before each batch. */
+async function followEvents(c: C, parts: AppParts): Promise<Response> {
+  await admitted(c, 'admin', parts)
+  const query = EventQuery.safeParse(queryOf(c))
+  if (!query.success) throw new Failure('invalid', 'after: must be the number of an event')
+  const authorization = c.req.header('authorization')
+  const mayRead = async (): Promise<void> =>
+    admit(await actorOf(parts.db, authorization, parts.clock(), parts.settings), 'admin')
+  return upgradeOf(c)((socket) => parts.follow.begin(socket, query.data.after, mayRead))
+}
+
+async function openLink(c: C, parts: AppParts): Promise<Response> {
+  const actor = await admitted(c, 'connector', parts)
+  if (actor.kind !== 'connector') throw new Error('a link is opened by a connector')
+  return upgradeOf(c)((socket) => {
+    const link = parts.hub.attach(actor, socket)
+    return { message: (text) => link.receive(text), closed: () => link.detach() }
+  })
+}
+
+function bindings(c: C): Partial<Peer> {
+  return (c.env as Partial<Peer> | undefined) ?? {}
+}
+
+function upgradeOf(c: C): NonNullable<Peer['upgrade']> {
+  const { upgrade } = bindings(c)
+  if (!upgrade) throw new Failure('invalid', 'this address is for WebSockets')
+  return upgrade
+}
+
+/** One translator of errors: a `Failure` is answered, whatever else is thrown is a bug. */
+function refusal(c: C, thrown: unknown): Response {
+  const error = fromDatabase(thrown)
+  const where = { method: c.req.method, path: c.req.path }
+  if (error instanceof Failure) {
+    if (error.cause !== undefined) log('warn', 'request refused', { ...where, error })
+    const { code, message } = error
+    if (code === 'unauthenticated') c.header('WWW-Authenticate', 'Bearer')
+    return c.json({ code, message }, statusOf[code])
+  }
+  const stack = error instanceof Error ? error.stack : undefined
+  log('error', 'request failed', { ...where, error, stack })
+  return c.json({ code: 'internal', message: 'internal error' }, 500)
+}
+
+function notFound(c: C): Response {
+  const asked = c.req.path.split('/')
+  const others = routes.filter(({ path }) => {
+    const parts = path.split('/')
+    const fits = (part: string, at: number) => part.startsWith(':') || part === asked[at]
+    return parts.length === asked.length && parts.every(fits)
+  })
+  if (others.length === 0) return c.json({ code: 'not_found', message: 'no such route' }, 404)
+  c.header('Allow', [...new Set(others.map(({ method }) => method))].join(', '))
+  return c.json({ code: 'invalid', message: 'this route does not take this method' }, 405)
+}
+
+/** Answers are JSON for programs: no browser may frame them, run them, guess at them or keep them. */
+function securityHeaders({ settings }: AppParts) {
+  // With a certificate of our own CA, HSTS would lock people out of the same host's other ports.
+  const isStrict = settings.url.startsWith('https:') && settings.tls.kind !== 'own'
+  return async (c: C, next: () => Promise<void>): Promise<void> => {
+    await next()
+    c.header('X-Content-Type-Options', 'nosniff')
+    c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
+    c.header('Referrer-Policy', 'no-referrer')
+    if (c.req.path.startsWith('/api')) c.header('Cache-Control', 'no-store')
+    if (isStrict) c.header('Strict-Transport-Security', 'max-age=31536000')
+  }
+}
+
+/**
+ * A page of another site changes nothing here and opens no WebSocket (threats.md L13), whatever
+ * credential a browser might send along with it.
+ */
+function foreignOrigins({ settings }: AppParts) {
+  return async (c: C, next: () => Promise<void>): Promise<void> => {
+    const origin = c.req.header('origin')
+    const isReading = (c.req.method === 'GET' || c.req.method === 'HEAD') && !isUpgrade(c)
+    if (origin !== undefined && !isReading && origin !== settings.url) {
+      throw new Failure('forbidden', 'the request comes from a page of another site')
+    }
+    await next()
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * What ends by itself: grants and access keys whose time is over, signing keys that are due, and
+ * rows that nobody can need any more.
+ */
+import { and, eq, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import type { Store } from './db/database.ts'
+import { fromDatabase } from './db/errors.ts'
+import { accessKeys, grants, logins, sessions } from './db/schema.ts'
+import { channel, record } from './events.ts'
+import { destinationsOfKey } from './keys.ts'
+import type { Sealer } from './seal.ts'
+import type { Settings } from './settings.ts'
+import { keepSigningKeys } from './signing.ts'
+import { log } from './wire/log.ts'
+
+type Db = Store['db']
+export type ExpiryParts = {
+  store: Store
+  sealer: Sealer
+  settings: Pick<Settings, 'tokenSeconds' | 'leaseSeconds'>
+  clock: () => Date
+}
+
+const system = { kind: 'system' } as const
+const longestSleepMs = 30_000
+const longestWaitMs = 5 * 60_000
+/** Longer than an ended session is told to connectors (`access.ts`). */
+const forgetAfterMs = 7 * 86_400_000
+
+/** Runs until it is stopped. New events wake it: they may bring an earlier end. */
+export class Expiry {
+  readonly #parts: ExpiryParts
+  #timer: NodeJS.Timeout | null = null
+  #running: Promise<void> | null = null
+  #isOver = false
+  #failures = 0
+  #stop: (() => Promise<void>) | null = null
+
+  constructor(parts: ExpiryParts) {
+    this.#parts = parts
+  }
+
+  async open(): Promise<void> {
+    this.#stop = await this.#parts.store.listen(channel, () => this.#sleep(0))
+    this.#sleep(0)
+  }
+
+  async close(): Promise<void> {
+    this.#isOver = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await this.#stop?.()
+    await this.#running
+  }
+
+  #sleep(ms: number): void {
+    if (this.#isOver || this.#running) return
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#running = this.#run()
+    }, ms)
+    this.#timer.unref()
+  }
+
+  /** One failing task holds up no other, and never ends the loop. */
+  async #run(): Promise<void> {
+    const wait = await expire(this.#parts)
+    this.#failures = wait === null ? this.#failures + 1 : 0
+    this.#running = null
+    this.#sleep(wait ?? Math.min(1000 * 2 ** this.#failures, longestWaitMs))
+  }
+}
+
+/** Ends what is over. Gives the milliseconds until the next end, or null after a failure. */
+export async function expire(parts: ExpiryParts): Promise<number | null> {
+  const { store, sealer, settings, clock } = parts
+  const { db } = store
+  const now = clock()
+  const tasks: [string, () => Promise<unknown>][] = [
+    ['grants', () => expireGrants(db, now)],
+    ['access keys', () => expireKeys(db, now)],
+    ['signing keys', () => keepSigningKeys(db, sealer, now, settings)],
+    ['old rows', () => forget(db, now)],
+  ]
+  let isWhole = true
+  for (const [what, task] of tasks) {
+    try {
+      await task()
+    } catch (thrown) {
+      isWhole = false
+      log('error', `${what} that are over were not ended`, { error: fromDatabase(thrown) })
+    }
+  }
+  if (!isWhole) return null
+  return nextEnd(db, now).catch(() => null)
+}
+
+/** Each in a transaction of its own: one that fails holds up no other (threats.md R4). */
+async function expireGrants(db: Db, now: Date): Promise<void> {
+  const due = await db.select({ id: grants.id }).from(grants).where(lte(grants.expiresAt, now))
+  for (const { id } of due) await expireGrant(db, id, now)
+}
+
+async function expireGrant(db: Db, id: string, now: Date): Promise<void> {
+  await db.transaction(async (tx) => {
+    const over = and(eq(grants.id, id), lte(grants.expiresAt, now))
+    const [grant] = await tx.delete(grants).where(over).returning()
+    if (!grant) return
+    const { userId, groupId, destinationId, namespace, role } = grant
+    const subject = userId ? { kind: 'user', id: userId } : { kind: 'group', id: groupId }
+    const detail = { grant: { id, subject, destination: { id: destinationId }, namespace, role } }
+    await record(tx, system, now, { kind: 'grant.expired', detail, destinations: [destinationId] })
+  })
+}
+
+async function expireKeys(db: Db, now: Date): Promise<void> {
+  const over = and(isNull(accessKeys.endedAt), lte(accessKeys.expiresAt, now))
+  const due = await db.select({ id: accessKeys.id }).from(accessKeys).where(over)
+  for (const { id } of due) await expireKey(db, id, now)
+}
+
+async function expireKey(db: Db, id: string, now: Date): Promise<void> {
+  await db.transaction(async (tx) => {
+    const [key] = await tx
+      .update(accessKeys)
+      .set({ endedAt: now })
+      .where(and(eq(accessKeys.id, id), isNull(accessKeys.endedAt)))
+      .returning()
+    if (!key) return
+    const detail = { key: { id, name: key.name } }
+    const destinations = await destinationsOfKey(tx, key)
+    await record(tx, system, now, { kind: 'key.expired', detail, destinations })
+  })
+}
+
+/** What ended long ago is told to nobody, and so is no event when it goes. */
+async function forget(db: Db, now: Date): Promise<void> {
+  const before = new Date(now.getTime() - forgetAfterMs)
+  const isOld = or(lt(sessions.endedAt, before), lt(sessions.expiresAt, before))
+  await db.delete(sessions).where(isOld)
+  await db.delete(accessKeys).where(lt(accessKeys.endedAt, before))
+  await db.delete(logins).where(lt(logins.expiresAt, now))
+}
+
+async function nextEnd(db: Db, now: Date): Promise<number> {
+  const [grant] = await db
+    .select({ at: sql<string | null>`min(${grants.expiresAt})` })
+    .from(grants)
+  const [key] = await db
+    .select({ at: sql<string | null>`min(${accessKeys.expiresAt})` })
+    .from(accessKeys)
+    .where(and(isNull(accessKeys.endedAt), isNotNull(accessKeys.expiresAt)))
+  const ends = [grant?.at, key?.at].flatMap((at) => (at ? [new Date(at).getTime()] : []))
+  return Math.max(0, Math.min(longestSleepMs, ...ends.map((end) => end - now.getTime())))
+}

@@ -1,0 +1,60 @@
+/** What a connector says of itself when its link opens, recorded. */
+import { eq } from 'drizzle-orm'
+import type { ConnectorActor } from './call.ts'
+import type { Database } from './db/database.ts'
+import { destinations } from './db/schema.ts'
+import { record } from './events.ts'
+import { Endpoint } from './wire/destinations.ts'
+import { log } from './wire/log.ts'
+
+/**
+ * The first endpoint that is reported takes effect at once. A different one waits for an
+ * administrator: with a stolen key, somebody could otherwise lead everybody's kubectl to an address
+ * of theirs and collect tokens (threats.md P4).
+ */
+export function endpointFields(
+  { endpoint, pendingEndpoint }: { endpoint: string | null; pendingEndpoint: string | null },
+  reported: string | null,
+): { endpoint: string } | { pendingEndpoint: string | null } | null {
+  if (reported === null) return null
+  if (endpoint === null) return { endpoint: reported }
+  // What is reported is what stands: whatever waited is not asked for any more.
+  if (reported === endpoint) return pendingEndpoint === null ? null : { pendingEndpoint: null }
+  return reported === pendingEndpoint ? null : { pendingEndpoint: reported }
+}
+
+/** Records the endpoint that a connector reports. */
+export async function recordEndpoint(
+  db: Database,
+  actor: ConnectorActor,
+  now: Date,
+  reported: string | null,
+): Promise<void> {
+  if (reported !== null && !Endpoint.safeParse(reported).success) {
+    log('warn', 'a connector reported an endpoint that is none', { destination: actor.destinationName })
+    return
+  }
+  const fields = await db.transaction(async (tx) => {
+    const here = eq(destinations.id, actor.destinationId)
+    const [row] = await tx.select().from(destinations).where(here).for('update')
+    const changed = row ? endpointFields(row, reported) : null
+    if (!row || !changed) return null
+    await tx.update(destinations).set(changed).where(here)
+    const destination = { id: row.id, name: row.name }
+    const detail = { destination, ...changed }
+    // Who may enter does not change by it.
+    await record(tx, actor, now, { kind: 'destination.updated', detail, destinations: [] })
+    return changed
+  })
+  if (fields && 'pendingEndpoint' in fields && fields.pendingEndpoint !== null) {
+    log('warn', 'another endpoint waits for the consent of an administrator', {
+      destination: actor.destinationName,
+      endpoint: fields.pendingEndpoint,
+    })
+  }
+}
+
+/** When a connector was last heard of; a mark and no event. */
+export async function markSeen(db: Database, destinationId: string, now: Date): Promise<void> {
+  await db.update(destinations).set({ lastSeenAt: now }).where(eq(destinations.id, destinationId))
+}

@@ -1,0 +1,178 @@
+/**
+ * Keeps the Access of every linked connector current.
+ *
+ * One mechanism for all: a look at the events that are new tells which links are stale, and a stale
+ * link gets Access when it differs from what it was sent last. Looks are woken by NOTIFY and by
+ * every ping. What is missed by one is found by the next, because a look goes by event numbers and
+ * not by what woke it.
+ *
+ * Only knowledge renews a lease: a beat is sent after the database was read for it, and what the
+ * reading found was sent. Whoever cannot read says nothing, and the leases run out.
+ */
+import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
+import { readEpoch } from './access.ts'
+import type { ConnectorActor, Links } from './call.ts'
+import type { Store } from './db/database.ts'
+import { fromDatabase } from './db/errors.ts'
+import { accessKeys, events } from './db/schema.ts'
+import { channel, newest } from './events.ts'
+import { Link, type LinkParts, type Look } from './link.ts'
+import { Receipts } from './receipts.ts'
+import { closing, type Socket } from './sockets.ts'
+import { log } from './wire/log.ts'
+
+/** With more events than this between two looks, every destination counts as concerned. */
+const manyEvents = 1000
+const retryMs = [250, 1000, 4000, 10_000]
+
+export class Hub implements Links {
+  readonly #store: Store
+  readonly #parts: Omit<LinkParts, 'actor' | 'socket'>
+  readonly #links = new Set<Link>()
+  readonly #receipts: Receipts
+  #last: Look | null = null
+  #running: Promise<Look> | null = null
+  #next: Promise<Look> | null = null
+  #failures = 0
+  #retry: NodeJS.Timeout | null = null
+  #stop: (() => Promise<void>) | null = null
+
+  constructor(store: Store, settings: LinkParts['settings'], clock: () => Date) {
+    this.#store = store
+    this.#receipts = new Receipts(clock)
+    this.#parts = {
+      ...{ db: store.db, settings, clock, receipts: this.#receipts },
+      look: () => this.#look(),
+      wake: () => this.#wake(),
+      retry: () => this.#retryLater(),
+    }
+  }
+
+  async open(): Promise<void> {
+    this.#stop = await this.#store.listen(channel, () => this.#wake())
+    await this.#look()
+  }
+
+  async close(): Promise<void> {
+    await this.#stop?.()
+    if (this.#retry) clearTimeout(this.#retry)
+    for (const link of this.#links) link.close(closing.goingAway, 'the server is stopping')
+  }
+
+  /** A connector's link, from the upgrade on. It is sent nothing before it has said hello. */
+  attach(actor: ConnectorActor, socket: Socket): { receive(text: string): void; detach(): void } {
+    const link = new Link({ ...this.#parts, actor, socket })
+    this.#links.add(link)
+    const detach = (): void => {
+      link.detach()
+      this.#links.delete(link)
+    }
+    return { receive: (text) => link.receive(text), detach }
+  }
+
+  linked(destinationId: string): number {
+    return this.#receipts.linked(destinationId)
+  }
+
+  enforced(destinationId: string, revision: number, waitMs: number): ReturnType<Links['enforced']> {
+    return this.#receipts.enforced(destinationId, revision, waitMs)
+  }
+
+  #wake(): void {
+    this.#look().catch((thrown: unknown) => {
+      log('error', 'the hub cannot read the database', { error: fromDatabase(thrown) })
+      this.#retryLater()
+    })
+  }
+
+  /** Somebody has to look again, should nothing else wake the hub: a ping does so anyway. */
+  #retryLater(): void {
+    if (this.#retry) return
+    const wait = retryMs[Math.min(this.#failures++, retryMs.length - 1)] ?? 0
+    this.#retry = setTimeout(() => {
+      this.#retry = null
+      this.#wake()
+    }, wait)
+    this.#retry.unref()
+  }
+
+  /**
+   * Looks at the database from now on: a look that runs already began before, so it says nothing of
+   * this instant, and whoever asks meanwhile shares the one that follows it.
+   */
+  #look(): Promise<Look> {
+    if (!this.#running) return this.#begin()
+    this.#next ??= this.#running
+      .catch(() => null)
+      .then(() => {
+        this.#next = null
+        return this.#begin()
+      })
+    return this.#next
+  }
+
+  #begin(): Promise<Look> {
+    const looking = this.#lookNow().finally(() => {
+      if (this.#running === looking) this.#running = null
+    })
+    this.#running = looking
+    return looking
+  }
+
+  async #lookNow(): Promise<Look> {
+    const { db, clock } = this.#parts
+    const last = this.#last
+    const at = clock()
+    const epoch = await readEpoch(db)
+    const revision = await newest(db)
+    const isSameEpoch = last?.epoch === epoch
+    if (isSameEpoch && revision < last.revision) {
+      throw new Error('the database has lost events that were there before')
+    }
+    const concerns = isSameEpoch ? await this.#concernsSince(last.revision) : () => revision
+    await this.#closeEnded(at)
+    const look = { at, epoch, revision, concerns }
+    this.#last = look
+    this.#failures = 0
+    for (const link of this.#links) link.looked(look)
+    return look
+  }
+
+  async #concernsSince(after: number): Promise<Look['concerns']> {
+    const rows = await this.#parts.db
+      .select({ number: events.number, destinations: events.destinations })
+      .from(events)
+      .where(gt(events.number, after))
+      .orderBy(asc(events.number))
+      .limit(manyEvents)
+    const isCut = rows.length === manyEvents
+    const all = isCut ? rows : rows.filter((row) => row.destinations === null)
+    const everyone = all.at(-1)?.number ?? 0
+    const newestOf = new Map(
+      rows.flatMap(({ number, destinations }) =>
+        (destinations ?? []).map((id): [string, number] => [id, number]),
+      ),
+    )
+    return (destinationId) => Math.max(everyone, newestOf.get(destinationId) ?? 0)
+  }
+
+  /** Closes links whose access key was revoked, has run out, or went with its destination. */
+  async #closeEnded(now: Date): Promise<void> {
+    const ids = [...new Set([...this.#links].map((link) => link.keyId))]
+    if (ids.length === 0) return
+    const live = await this.#parts.db
+      .select({ id: accessKeys.id })
+      .from(accessKeys)
+      .where(
+        and(
+          inArray(accessKeys.id, ids),
+          isNull(accessKeys.endedAt),
+          or(isNull(accessKeys.expiresAt), gt(accessKeys.expiresAt, now)),
+        ),
+      )
+    const standing = new Set(live.map(({ id }) => id))
+    for (const link of this.#links) {
+      if (!standing.has(link.keyId)) link.close(closing.notAdmitted, 'the access key has ended')
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/** The server's end of one link: what its connector was sent, and whether that still holds. */
+import { readAccess } from './access.ts'
+import type { ConnectorActor } from './call.ts'
+import type { Database } from './db/database.ts'
+import { fromDatabase } from './db/errors.ts'
+import { markSeen, recordEndpoint } from './hello.ts'
+import type { Receipt, Receipts } from './receipts.ts'
+import type { Settings } from './settings.ts'
+import { closing, maxBacklog, type Socket } from './sockets.ts'
+import type { Access } from './wire/access.ts'
+import { FromConnector, type FromServer, type Hello } from './wire/link.ts'
+import { log } from './wire/log.ts'
+
+/** What a look at the database found, when it was read at `at`. */
+export type Look = {
+  at: Date
+  epoch: string
+  /** The number of the newest event. */
+  revision: number
+  /** The newest of the events found that concern a destination; 0: none does. */
+  concerns(destinationId: string): number
+}
+
+export type LinkParts = {
+  db: Database
+  settings: Pick<Settings, 'url' | 'leaseSeconds'>
+  clock: () => Date
+  receipts: Receipts
+  actor: ConnectorActor
+  socket: Socket
+  /** Looks at the database from now on, tells every link, and gives what it found. */
+  look(): Promise<Look>
+  /** Looks without anybody waiting for it. */
+  wake(): void
+  /** Looks again soon. */
+  retry(): void
+}
+
+/** The Access that was sent last: `since` is its revision, `content` all of it but the revision. */
+type Sent = { epoch: string; since: number; content: string }
+
+const markEveryMs = 60_000
+
+export class Link {
+  readonly #parts: LinkParts
+  /** Null until the connector has said hello: until then it is told nothing. */
+  #receipt: Receipt | null = null
+  #sent: Sent | null = null
+  /** The revision that Access was read at last. */
+  #readAt = -1
+  /** The newest event that concerns this destination: while it is past `#readAt`, we are stale. */
+  #concernedAt = 0
+  /** The newest event that was looked at. */
+  #lookedAt = 0
+  #isRefreshing = false
+  #reading: Promise<void> = Promise.resolve()
+  #isOver = false
+  #seenAt = 0
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts
+  }
+
+  get destinationId(): string {
+    return this.#parts.actor.destinationId
+  }
+
+  get keyId(): string {
+    return this.#parts.actor.keyId
+  }
+
+  receive(text: string): void {
+    if (this.#isOver) return
+    const message = parse(text)
+    if (!message) return this.close(closing.badMessage, 'a message of another shape')
+    if (message.kind === 'hello') return this.#greet(message)
+    if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
+    if (message.kind === 'ping') return void this.#beat(message.id)
+    if (message.epoch === this.#sent?.epoch) {
+      this.#receipt.acknowledged(message.revision, message.severed)
+    }
+  }
+
+  looked({ epoch, revision, concerns }: Look): void {
+    if (!this.#receipt || this.#isOver) return
+    if (this.#sent && this.#sent.epoch !== epoch) return this.#leaveEpoch()
+    this.#concernedAt = Math.max(this.#concernedAt, concerns(this.destinationId))
+    this.#lookedAt = Math.max(this.#lookedAt, revision)
+    this.#verify()
+    this.#refresh()
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isOver) return
+    this.detach()
+    this.#parts.socket.close(code, reason)
+  }
+
+  detach(): void {
+    this.#isOver = true
+    if (this.#receipt) this.#parts.receipts.unlink(this.#receipt)
+  }
+
+  get #isStale(): boolean {
+    return this.#readAt < this.#concernedAt
+  }
+
+  #greet(hello: Hello): void {
+    if (this.#receipt) return this.close(closing.badMessage, 'hello comes once')
+    const { actor, db, clock, receipts, wake } = this.#parts
+    this.#receipt = receipts.link(actor.destinationId, hello.instance)
+    const facts = { destination: actor.destinationName, instance: hello.instance }
+    log('info', 'a connector is linked', { ...facts, version: hello.version })
+    // A look rather than a read: it also finds a key that ended since this link was let in.
+    wake()
+    recordEndpoint(db, actor, clock(), hello.endpoint).catch((thrown: unknown) => {
+      log('error', 'an endpoint was not recorded', { ...facts, error: fromDatabase(thrown) })
+    })
+    this.#mark()
+  }
+
+  /** Revisions of two epochs do not compare: the connector begins anew. */
+  #leaveEpoch(): void {
+    this.close(closing.goingAway, 'the database is another one')
+  }
+
+  /** One read and send at a time: two overlapping sends could arrive newest first. */
+  #refresh(): void {
+    if (this.#isRefreshing) return
+    this.#isRefreshing = true
+    void this.#refreshAll()
+  }
+
+  async #refreshAll(): Promise<void> {
+    try {
+      while ((this.#isStale || !this.#sent) && !this.#isOver) {
+        this.#reading = this.#refreshOnce()
+        await this.#reading
+      }
+    } catch (thrown) {
+      const { destinationName } = this.#parts.actor
+      const error = fromDatabase(thrown)
+      log('error', 'access cannot be read', { destination: destinationName, error })
+      this.#parts.retry()
+    } finally {
+      this.#isRefreshing = false
+    }
+  }
+
+  async #refreshOnce(): Promise<void> {
+    const { db, settings, clock } = this.#parts
+    const access = await readAccess(db, this.destinationId, { now: clock(), settings })
+    if (this.#isOver) return
+    if (!access) return this.close(closing.notAdmitted, 'there is no such destination')
+    const sent = this.#sent
+    if (sent && sent.epoch !== access.epoch) return this.#leaveEpoch()
+    if (access.revision < this.#readAt) throw new Error('the database has lost events')
+    const content = contentOf(access)
+    if (sent?.content !== content) {
+      this.#sent = { epoch: access.epoch, since: access.revision, content }
+      this.#receipt?.sent(access.revision, access.leaseSeconds)
+      this.#send({ kind: 'access', access })
+    }
+    this.#readAt = access.revision
+    this.#verify()
+  }
+
+  /** What was sent last is all there is, up to what was read or looked at without a concern. */
+  #verify(): void {
+    if (this.#isStale || !this.#sent) return
+    this.#receipt?.verified(Math.max(this.#readAt, this.#lookedAt))
+  }
+
+  /** No beat where the database cannot be read: contact alone renews nothing. */
+  async #beat(id: number): Promise<void> {
+    try {
+      const { at, epoch, revision } = await this.#parts.look()
+      // Later changes do not hold this beat up: it speaks of what was so at `at`.
+      const needed = this.#concernedAt
+      while (this.#readAt < needed && this.#isRefreshing) await this.#reading
+      const sent = this.#sent
+      if (!sent || sent.epoch !== epoch || this.#readAt < needed || this.#isOver) return
+      this.#receipt?.beaten(at)
+      const upTo = Math.max(this.#readAt, revision)
+      const { since } = sent
+      this.#send({ kind: 'beat', id, at: at.toISOString(), epoch, revision: upTo, since })
+      this.#mark()
+    } catch (thrown) {
+      const { destinationName } = this.#parts.actor
+      const error = fromDatabase(thrown)
+      log('error', 'a ping is not answered', { destination: destinationName, error })
+    }
+  }
+
+  #send(message: FromServer): void {
+    this.#parts.socket.send(JSON.stringify(message))
+    if (this.#parts.socket.backlog() > maxBacklog) this.close(closing.tooSlow, 'too slow')
+  }
+
+  #mark(): void {
+    const { db, clock } = this.#parts
+    const now = clock()
+    if (now.getTime() - this.#seenAt < markEveryMs) return
+    this.#seenAt = now.getTime()
+    markSeen(db, this.destinationId, now).catch((thrown: unknown) => {
+      log('warn', 'a connector was not marked as seen', { error: fromDatabase(thrown) })
+    })
+  }
+}
+
+function contentOf(access: Access): string {
+  return JSON.stringify({ ...access, revision: 0 })
+}
+
+function parse(text: string): FromConnector | null {
+  try {
+    const read = FromConnector.safeParse(JSON.parse(text))
+    return read.success ? read.data : null
+  } catch {
+    return null
+  }
+}

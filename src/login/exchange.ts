@@ -1,0 +1,113 @@
+/**
+ * From the code that came back to the claims of a verified ID token. Everything that a provider, or
+ * whoever poses as one, could get wrong is checked here; the client secret, the `code_verifier` and
+ * the provider's tokens do not leave this file.
+ */
+import {
+  authorizationCodeGrantRequest,
+  type AuthorizationServer,
+  type Client,
+  type ClientAuth,
+  ClientSecretBasic,
+  ClientSecretPost,
+  clockSkew,
+  getValidatedIdTokenClaims,
+  None,
+  processAuthorizationCodeResponse,
+  processUserInfoResponse,
+  type TokenEndpointResponse,
+  userInfoRequest,
+  validateApplicationLevelSignature,
+  validateAuthResponse,
+} from 'oauth4webapi'
+import type { Call } from '../call.ts'
+import { openClientSecret, type ProviderRow } from '../providers.ts'
+import { requestsBy } from './discovery.ts'
+import { type Claims, lacksClaims, withUserinfo } from './identity.ts'
+import type { PendingLogin } from './pending.ts'
+import { judged, refusedAnswer } from './refusal.ts'
+
+export type Begun = Pick<PendingLogin, 'state' | 'nonce' | 'redirectUri'> & { codeVerifier: string }
+
+type Party = { call: Call; provider: ProviderRow; server: AuthorizationServer; client: Client }
+
+/**
+ * `callback` is the query that came to the redirect URI, as it came.
+ *
+ * @throws {Failure} `unavailable` where the provider does not answer.
+ */
+export async function exchangeCode(
+  call: Call,
+  provider: ProviderRow,
+  server: AuthorizationServer,
+  begun: Begun,
+  callback: string,
+): Promise<Claims> {
+  const client: Client = {
+    client_id: provider.clientId,
+    [clockSkew]: Math.round((call.now.getTime() - Date.now()) / 1000),
+  }
+  const party = { call, provider, server, client }
+  return judged(async () => {
+    const tokens = await tokensFor(party, begun, new URLSearchParams(callback))
+    const claims = getValidatedIdTokenClaims(tokens)
+    if (!claims) throw refusedAnswer('it holds no ID token')
+    // Checked by the library only where there are several audiences; an ID token that was made
+    // for another client's request is refused wherever it says so (Core section 3.1.3.7).
+    if (claims.azp !== undefined && claims.azp !== provider.clientId) {
+      throw refusedAnswer('the ID token was issued to another client')
+    }
+    if (!server.userinfo_endpoint || !lacksClaims(claims, provider.groupsClaim)) return claims
+    const userinfo = await userinfoFor(party, tokens.access_token, claims.sub)
+    return withUserinfo(claims, userinfo, provider.groupsClaim)
+  })
+}
+
+async function tokensFor(
+  { call, provider, server, client }: Party,
+  begun: Begun,
+  callback: URLSearchParams,
+): Promise<TokenEndpointResponse> {
+  const requests = requestsBy(call)
+  const parameters = validateAuthResponse(server, client, callback, begun.state)
+  const response = await authorizationCodeGrantRequest(
+    server,
+    client,
+    authentication(server, openClientSecret(call.sealer, provider)),
+    parameters,
+    begun.redirectUri,
+    begun.codeVerifier,
+    requests,
+  )
+  const tokens = await processAuthorizationCodeResponse(server, client, response, {
+    expectedNonce: begun.nonce,
+    requireIdToken: true,
+  })
+  // The library trusts TLS for what comes from the token endpoint and leaves the signature alone;
+  // we do not, for a proxy in between may end TLS.
+  await validateApplicationLevelSignature(server, response, requests)
+  return tokens
+}
+
+/** The answer must be about the same subject (Core section 5.3.2), and signed if it is a JWT. */
+async function userinfoFor(
+  { call, server, client }: Party,
+  accessToken: string,
+  subject: string,
+): Promise<Claims> {
+  const requests = requestsBy(call)
+  const response = await userInfoRequest(server, client, accessToken, requests)
+  const userinfo = await processUserInfoResponse(server, client, subject, response)
+  const isJwt = response.headers.get('content-type')?.split(';')[0] === 'application/jwt'
+  if (isJwt) await validateApplicationLevelSignature(server, response, requests)
+  return userinfo
+}
+
+/** How a client proves itself, by what the provider lists; the header is the default (Core 9). */
+export function authentication(server: AuthorizationServer, secret: string | null): ClientAuth {
+  if (secret === null) return None()
+  const listed = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic']
+  if (listed.includes('client_secret_basic')) return ClientSecretBasic(secret)
+  if (listed.includes('client_secret_post')) return ClientSecretPost(secret)
+  throw refusedAnswer('it takes no client secret in a way that is known here')
+}

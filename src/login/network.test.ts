@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { createServer, type RequestListener } from 'node:http'
+import { test, type TestContext } from 'node:test'
+import { Failure } from '../wire/failure.ts'
+import { type LookUp, providerFetch } from './network.ts'
+
+const anywhere = { insecureProviders: true }
+const strict = { insecureProviders: false }
+
+async function listen(t: TestContext, answer: RequestListener): Promise<number> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address)
+  return address.port
+}
+
+const names =
+  (table: Record<string, string[]>): LookUp =>
+  (host, _options, found) => {
+    const addresses = table[host]?.map((address) => ({ address, family: 4 }))
+    if (addresses) found(null, addresses)
+    else found(new Error('ENOTFOUND'), [])
+  }
+
+const isUnavailable = (sentence: RegExp) => (error: unknown) =>
+  error instanceof Failure && error.code === 'unavailable' && sentence.test(error.message)
+
+test('a request goes out with its body and comes back with status and headers', async (t) => {
+  const port = await listen(t, (request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      response.writeHead(418, { 'content-type': 'text/plain', 'x-two': ['a', 'b'] })
+      response.end(
+        `${request.method} ${request.headers.host} ${String(request.headers['x-one'])} ${body}`,
+      )
+    })
+  })
+  const fetch = providerFetch(anywhere, names({ 'provider.test': ['127.0.0.1'] }))
+  const response = await fetch(
+    new Request(`http://provider.test:${port}/token`, {
+      method: 'POST',
+      headers: { 'x-one': '1' },
+      body: new URLSearchParams({ code: 'abc' }),
+    }),
+  )
+  assert.equal(response.status, 418)
+  assert.equal(response.headers.get('x-two'), 'a, b')
+  assert.equal(await response.text(), `POST provider.test:${port} 1 code=abc`)
+})
+
+test('L8: plain http is refused unless it is loudly allowed', async () => {
+  await assert.rejects(
+    async () => providerFetch(strict)(new Request('http://provider.test/')),
+    isUnavailable(/not reached by https/),
+  )
+})
+
+test('L8: loopback, private and metadata addresses are refused, written in any way', async () => {
+  const urls = [
+    'https://127.0.0.1/',
+    'https://2130706433/',
+    'https://0x7f.1/',
+    'https://[::1]/',
+    'https://[::ffff:127.0.0.1]/',
+    'https://10.0.0.1/',
+    'https://169.254.169.254/',
+  ]
+  for (const url of urls) {
+    await assert.rejects(
+      async () => providerFetch(strict)(new Request(url)),
+      isUnavailable(/address that is not allowed/),
+      url,
+    )
+  }
+  await assert.rejects(
+    async () => providerFetch(anywhere)(new Request('http://169.254.169.254/')),
+    isUnavailable(/address that is not allowed/),
+  )
+})
+
+test('L8: a name that leads to a private address, also among others, is refused', async () => {
+  const table = { inner: ['10.0.0.1'], mixed: ['93.184.216.34', '127.0.0.1'] }
+  for (const host of Object.keys(table)) {
+    await assert.rejects(
+      async () => providerFetch(strict, names(table))(new Request(`https://${host}/`)),
+      isUnavailable(/address that is not allowed/),
+    )
+  }
+})
+
+test('L8: a name that changes between two look-ups is looked up once', async (t) => {
+  const port = await listen(t, (_request, response) => response.end('reached'))
+  let asked = 0
+  const lookUp: LookUp = (_host, _options, found) => {
+    asked += 1
+    found(null, [{ address: asked === 1 ? '127.0.0.1' : '127.0.0.2', family: 4 }])
+  }
+  const response = await providerFetch(anywhere, lookUp)(new Request(`http://rebind:${port}/`))
+  assert.equal(await response.text(), 'reached')
+  assert.equal(asked, 1)
+})
+
+test('L8: redirects are not followed', async (t) => {
+  let asked = 0
+  const port = await listen(t, (_request, response) => {
+    asked += 1
+    response.writeHead(302, { location: '/elsewhere' }).end()
+  })
+  const response = await providerFetch(anywhere)(new Request(`http://127.0.0.1:${port}/`))
+  assert.equal(response.status, 302)
+  assert.equal(asked, 1)
+})
+
+test('L8: an answer of more than a MiB, and one cut short, are refused', async (t) => {
+  const port = await listen(t, (request, response) => {
+    if (request.url === '/short') {
+      response.writeHead(200, { 'content-length': '100' }).write('x')
+      setImmediate(() => response.destroy())
+      return
+    }
+    const chunk = Buffer.alloc(64 * 1024)
+    const more = (): void => {
+      if (response.writable && !response.destroyed) response.write(chunk, more)
+    }
+    response.on('error', () => {})
+    more()
+  })
+  for (const path of ['/endless', '/short']) {
+    await assert.rejects(
+      async () => providerFetch(anywhere)(new Request(`http://127.0.0.1:${port}${path}`)),
+      isUnavailable(/does not answer/),
+      path,
+    )
+  }
+})
+
+test('L8: whoever waits no longer is let go, though the provider never answers', async (t) => {
+  const asked = Promise.withResolvers<void>()
+  const port = await listen(t, () => asked.resolve())
+  const stop = new AbortController()
+  const waiting = providerFetch(anywhere)(
+    new Request(`http://127.0.0.1:${port}/`, { signal: stop.signal }),
+  )
+  await asked.promise
+  stop.abort()
+  await assert.rejects(async () => waiting, isUnavailable(/does not answer/))
+})
+
+test('a provider that cannot be reached is unavailable', async (t) => {
+  const port = await listen(t, () => {})
+  const fetch = providerFetch(anywhere, names({}))
+  await assert.rejects(
+    async () => fetch(new Request(`http://unknown.test:${port}/`)),
+    isUnavailable(/does not answer/),
+  )
+})

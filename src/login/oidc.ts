@@ -1,0 +1,174 @@
+/**
+ * Logging in with a provider (OpenID Connect, authorization code flow with PKCE). `begin` sends the
+ * browser to the provider, `finish` takes what came back. Who carries the code is not trusted: it
+ * counts only together with what this server kept, and with the verifier of the CLI that began.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { and, eq, isNull } from 'drizzle-orm'
+import type { AuthorizationServer } from 'oauth4webapi'
+import type { Call } from '../call.ts'
+import { isSecretOf, newId } from '../credential.ts'
+import type { Database } from '../db/database.ts'
+import { providers } from '../db/schema.ts'
+import { record } from '../events.ts'
+import { followGroups } from '../groups.ts'
+import { countBegunLogin } from '../guesses.ts'
+import type { ProviderRow } from '../providers.ts'
+import { startSession } from '../sessions.ts'
+import { Failure } from '../wire/failure.ts'
+import type { BeginLogin, BegunLogin, FinishLogin, StartedSession } from '../wire/login.ts'
+import { discover } from './discovery.ts'
+import { exchangeCode } from './exchange.ts'
+import { claimsToIdentity, type Identity } from './identity.ts'
+import { userFor } from './join.ts'
+import { keepLogin, type PendingLogin, takeLogin } from './pending.ts'
+import { judgeRedirectUri } from './redirect.ts'
+
+/**
+ * @throws {Failure} `not_found` for a provider that is not offered; `too_many`; `unavailable` when
+ * the provider does not answer.
+ */
+export async function beginOidcLogin(
+  call: Call,
+  { provider: name, redirectUri, challenge }: BeginLogin,
+): Promise<BegunLogin> {
+  await countBegunLogin(call.db, call.address, call.now)
+  const provider = await offered(call.db, eq(providers.name, name))
+  if (!provider) throw new Failure('not_found', `there is no provider ${name} to log in with`)
+  judgeRedirectUri(redirectUri, provider)
+  const server = await discover(call, provider.issuer)
+  const id = newId()
+  const secrets = { state: random(), nonce: random(), codeVerifier: random() }
+  const login = {
+    id,
+    providerId: provider.id,
+    redirectUri,
+    challenge,
+    ...secrets,
+    codeVerifier: call.sealer.seal(secrets.codeVerifier, purposeOf(id)),
+  }
+  const expiresAt = await keepLogin(call.db, login, call.now)
+  return {
+    login: id,
+    authorizationUrl: authorizationUrl(server, provider, { redirectUri, ...secrets }),
+    state: secrets.state,
+    expiresAt: expiresAt.toISOString(),
+  }
+}
+
+export async function finishOidcLogin(
+  call: Call,
+  { login: id, verifier, callback }: FinishLogin,
+): Promise<StartedSession> {
+  // Taken before anything is judged: whatever comes next, nobody tries this login again.
+  const login = await takeLogin(call.db, id)
+  if (!login || !isSecretOf(verifier, login.challenge)) {
+    throw refused(
+      'this login is not known here, begin again',
+      login ? 'wrong verifier' : 'no such login',
+    )
+  }
+  if (login.expiresAt <= call.now) {
+    throw refused('this login took too long, begin again', 'expired login')
+  }
+  const provider = await offered(call.db, eq(providers.id, login.providerId))
+  if (!provider) throw refused('the provider is no longer offered', 'disabled provider')
+  const server = await discover(call, provider.issuer)
+  const claims = await exchangeCode(call, provider, server, opened(call, login), callback)
+  const { identity, warnings } = claimsToIdentity(claims, provider)
+  return call.db.transaction((tx) => enter(tx, call, provider, identity, warnings))
+}
+
+/** One transaction: a person is let in whole, with their groups, or not at all. */
+async function enter(
+  tx: Database,
+  { now, settings }: Call,
+  { id: providerId }: ProviderRow,
+  identity: Identity,
+  warnings: string[],
+): Promise<StartedSession> {
+  // Locked: disabling the provider comes before this login and refuses it, or after and ends it.
+  const [provider] = await tx
+    .select()
+    .from(providers)
+    .where(and(eq(providers.id, providerId), isNull(providers.disabledAt)))
+    .for('share')
+  if (!provider) throw refused('the provider is no longer offered', 'disabled provider')
+  const { user, happened } = await userFor(tx, { identity, provider, now })
+  const started = await startSession(tx, { user, providerId, now, settings })
+  const actor = { kind: 'system' } as const
+  const followed = await followGroups(tx, {
+    actor,
+    now,
+    userId: user.id,
+    provider,
+    names: identity.groups,
+  })
+  // Last, because from here to the commit every other change waits.
+  if (happened) await record(tx, actor, now, happened)
+  return {
+    ...started,
+    user: { id: user.id, email: user.email, admin: user.isAdmin },
+    expiresAt: started.expiresAt.toISOString(),
+    warnings: [...warnings, ...followed.warnings],
+  }
+}
+
+async function offered(
+  db: Database,
+  which: ReturnType<typeof eq>,
+): Promise<ProviderRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(providers)
+    .where(and(which, isNull(providers.disabledAt)))
+  return row
+}
+
+/** Where the browser is sent. The provider's own parameters in the endpoint's URL stay. */
+export function authorizationUrl(
+  server: Pick<AuthorizationServer, 'authorization_endpoint' | 'scopes_supported'>,
+  provider: Pick<ProviderRow, 'clientId' | 'scopes'>,
+  kept: { redirectUri: string; state: string; nonce: string; codeVerifier: string },
+): string {
+  const url = new URL(server.authorization_endpoint ?? '')
+  const scopes = scopesFor(provider.scopes, server.scopes_supported)
+  const parameters = {
+    response_type: 'code',
+    client_id: provider.clientId,
+    redirect_uri: kept.redirectUri,
+    scope: scopes.join(' '),
+    state: kept.state,
+    nonce: kept.nonce,
+    code_challenge: createHash('sha256').update(kept.codeVerifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    // Without it a provider ignores the wish for a refresh token (Core section 11).
+    ...(scopes.includes('offline_access') ? { prompt: 'consent' } : {}),
+  }
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return url.href
+}
+
+/** The scopes that OpenID Connect Core itself names: every provider must know what they mean. */
+const standard = ['email', 'profile', 'offline_access']
+
+/** Only what the provider lists is asked for: some refuse the whole login for one unknown scope. */
+function scopesFor(wanted: string[], listed: string[] | undefined): string[] {
+  const known = listed ?? standard
+  return ['openid', ...wanted.filter((scope) => scope !== 'openid' && known.includes(scope))]
+}
+
+function opened(call: Call, login: PendingLogin) {
+  return { ...login, codeVerifier: call.sealer.open(login.codeVerifier, purposeOf(login.id)) }
+}
+
+const purposeOf = (id: string) => `login ${id} code_verifier`
+
+/** 256 random bits in 43 letters: the length of a PKCE verifier (RFC 7636 section 4.1). */
+function random(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+function refused(sentence: string, why: string): Failure {
+  return new Failure('unauthenticated', sentence, { cause: new Error(why) })
+}

@@ -1,0 +1,189 @@
+/** The server: reads its settings, puts the parts together, and stops them in reverse. */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import { createApp } from './app.ts'
+import { type Authority, openAuthority, serverHosts } from './authority.ts'
+import type { Store } from './db/database.ts'
+import { fromDatabase } from './db/errors.ts'
+import { lockDirectory } from './db/lock.ts'
+import { migrate } from './db/migrate.ts'
+import { openPglite } from './db/pglite.ts'
+import { openPostgres } from './db/postgres.ts'
+import { newest } from './events.ts'
+import { Expiry } from './expiry.ts'
+import { ensureAdministrator, resetAdministrator } from './first.ts'
+import { Follow } from './follow.ts'
+import { Hub } from './hub.ts'
+import { ensureInstallation, openSealer } from './installation.ts'
+import { providerFetch } from './login/network.ts'
+import { serve } from './serve.ts'
+import { readSettings, type Settings, settingsHelp } from './settings.ts'
+import { ensureSigningKey } from './signing.ts'
+import { Failure } from './wire/failure.ts'
+import { log } from './wire/log.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+/** What was opened, and how to close it: closed in reverse. */
+type Opened = (() => unknown)[]
+
+const clock = (): Date => new Date()
+
+/** `infra server`: runs until it is told to stop. Gives the exit code. */
+export async function serverMain(argv: string[], env: Environment): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(help())
+    return 0
+  }
+  const opened: Opened = []
+  try {
+    if (argv[0] === 'reset-admin') await resetAdmin(readSettings(argv.slice(1), env), opened)
+    else await run(readSettings(argv, env), opened)
+    return 0
+  } catch (thrown) {
+    const error = fromDatabase(thrown)
+    log('error', sentenceOf(error), error instanceof Failure ? causeOf(error) : { error })
+    return error instanceof Failure && error.code === 'invalid' ? 2 : 1
+  } finally {
+    await closeAll(opened)
+  }
+}
+
+async function run(settings: Settings, opened: Opened): Promise<void> {
+  const stopped = untilStopped()
+  warnOf(settings)
+  const { store, sealer } = await openStorage(settings, opened)
+  const { db } = store
+  const authority = await openAuthority(settings.dataDir, clock)
+  await ensureSigningKey(db, sealer, clock())
+  await ensureAdministrator(db, settings, clock())
+
+  const hub = new Hub(store, settings, clock)
+  const follow = new Follow(store)
+  const expiry = new Expiry({ store, sealer, settings, clock })
+  opened.push(() => hub.close())
+  await hub.open()
+  opened.push(() => follow.close())
+  await follow.open()
+  opened.push(() => expiry.close())
+  await expiry.open()
+
+  const parts = { db, settings, sealer, authority, hub, follow, clock }
+  const app = createApp({ ...parts, providerFetch: providerFetch(settings) })
+  const tls = await tlsOf(settings, authority)
+  const serving = await serve({ ...settings.listen, tls, app })
+  opened.push(() => serving.close())
+  if (settings.metricsListen) await serveHealth(settings.metricsListen, store, opened)
+  log('info', 'listening', {
+    url: settings.url,
+    address: `${settings.listen.host}:${serving.port}`,
+    ca: join(settings.dataDir, 'ca.crt'),
+    caFingerprint: authority.fingerprint,
+  })
+  log('info', 'stopping', { signal: await stopped })
+}
+
+/** `infra server reset-admin`: makes an administrator of whoever the settings name. */
+async function resetAdmin(settings: Settings, opened: Opened): Promise<void> {
+  const { store } = await openStorage(settings, opened)
+  await resetAdministrator(store.db, settings, clock())
+  log('info', 'the administrator was reset', { email: settings.adminEmail })
+}
+
+/** The database, at this program's schema, and the key that opens what is sealed in it. */
+async function openStorage(settings: Settings, opened: Opened) {
+  const { dataDir, databaseUrl, sealingKeyFile } = settings
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const store = databaseUrl === null ? await embedded(dataDir, opened) : await openPostgres(databaseUrl)
+  opened.push(() => store.close())
+  await migrate(store.db)
+  const sealer = openSealer(dataDir, sealingKeyFile)
+  await ensureInstallation(store.db, sealer)
+  return { store, sealer }
+}
+
+function embedded(dataDir: string, opened: Opened): Promise<Store> {
+  const lock = lockDirectory(dataDir)
+  opened.push(() => lock.release())
+  return openPglite(join(dataDir, 'pglite'))
+}
+
+async function tlsOf(
+  { tls, url, listen }: Settings,
+  authority: Authority,
+): Promise<{ cert: string; key: string } | null> {
+  if (tls.kind === 'off') return null
+  if (tls.kind === 'files') {
+    return { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') }
+  }
+  const { certificate, key } = await authority.certifyServer(serverHosts(url, listen.host))
+  return { cert: certificate, key }
+}
+
+/** Health on a listener of its own, for a network that may not reach the API. */
+async function serveHealth(
+  { host, port }: { host: string; port: number },
+  { db }: Store,
+  opened: Opened,
+): Promise<void> {
+  const app = new Hono()
+  app.get('/healthz', (c) => c.json({}))
+  app.get('/readyz', async (c) => c.json({ revision: await newest(db) }))
+  app.onError((_error, c) => c.json({ code: 'unavailable', message: 'not ready' }, 503))
+  const serving = await serve({ host, port, tls: null, app })
+  opened.push(() => serving.close())
+}
+
+function warnOf({ insecureProviders, tls }: Settings): void {
+  if (insecureProviders) {
+    log('warn', 'INFRA_INSECURE_PROVIDERS: providers may be plain HTTP and at private addresses')
+  }
+  if (tls.kind === 'off') log('warn', 'INFRA_TLS=off: the server speaks plain HTTP')
+}
+
+/**
+ * Resolves with the signal that asks to stop. A second one ends the process at once. A rejection
+ * that nobody took is a bug of ours and is logged; it ends no server that still does its work.
+ */
+function untilStopped(): Promise<string> {
+  process.on('unhandledRejection', (error) => log('error', 'a promise was lost', { error }))
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => resolve(signal))
+  })
+}
+
+/** One that does not close holds up no other. */
+async function closeAll(opened: Opened): Promise<void> {
+  for (const close of opened.toReversed()) {
+    try {
+      await close()
+    } catch (error) {
+      log('warn', 'something did not close', { error })
+    }
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'the server failed'
+}
+
+function causeOf({ cause }: Failure): Record<string, unknown> {
+  return cause === undefined ? {} : { cause }
+}
+
+function help(): string {
+  return `infra server: run the server
+
+Usage: infra server [--SETTING VALUE ...]
+       infra server reset-admin [--SETTING VALUE ...]
+
+reset-admin makes an administrator of INFRA_ADMIN_EMAIL with a new password, while no server runs.
+
+Settings, by environment variable or flag; all may also stand in the settings file:
+
+${settingsHelp()}
+
+Example:
+  infra server --listen 0.0.0.0:8443 --url https://infra.example.com:8443
+`
+}
