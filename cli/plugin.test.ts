@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fieldOf, jsonOf } from './disk/unknown.ts'
 import { cachedAnswer } from './fast-path.ts'
 import { keepToken, tokenFile } from './plugin-cache.ts'
@@ -49,6 +50,8 @@ function tokenIn(out: string): unknown {
 
 test('K3: twenty kubectl at once make one request', async (t) => {
   const { world, ana, create, folder } = await kubectl(t)
+  // A slow server: time enough for the others to come to the lock, or past it where there is none.
+  world.beforeToken = pause(2000)
   const runs = await Promise.all(Array.from({ length: 20 }, () => shell(create, ana.env)))
   for (const { code, out, err } of runs) {
     assert.equal(code, 0, err)
@@ -83,6 +86,7 @@ test('the request carries the session, and only to its own server', async (t) =>
 test('an ended session is a sentence with the command to type, and its tokens are forgotten', async (t) => {
   const { world, ana, create, folder } = await kubectl(t)
   await shell(create, ana.env)
+  await shell(create.replace('d-prod', 'd-lab'), ana.env)
   world.sessions.clear()
   const ended = await shell(`${create} >&2; ${create}`, { ...ana.env, BROWSER: '/bin/false' })
   assert.equal(ended.code, 1)

@@ -104,8 +104,8 @@ export class Proxy {
     const held = new Held(caller, admitted, this.#parts.streams, this.#limits.streamsPerUser)
     try {
       this.#judgeAgain(admitted)
-      const upstream = await held.connect(this.#pool)
       const lines = requestLines(head, this.#ownLines(identity, address), upgrade)
+      const upstream = await held.connect(this.#pool)
       const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
       if (outcome.upstreamStays) held.giveBack(this.#pool)
       return outcome
@@ -141,8 +141,6 @@ export class Proxy {
 
   async #answer(refusal: Refusal | null, caller: Side, address: Address, method: string | null) {
     if (refusal === null || caller.isOver) return caller.destroy()
-    if (refusal.status === 500)
-      this.#parts.log('error', 'a request failed', { cause: refusal.cause })
     this.refusals.note(refusal, address)
     const written = caller.write(Buffer.from(statusAnswer(refusal, method)))
     await Promise.all([written.catch(() => {}), caller.bidFarewell()])

@@ -27,6 +27,8 @@ export class Side {
   /** Called when bytes come that nobody waits for. */
   onUnasked: (() => void) | null = null
   readonly #socket: Duplex
+  /** Resolves when our direction has ended and nothing of it waits here. */
+  readonly #flushed: Promise<void>
   readonly #queue: Buffer[] = []
   #queuedBytes = 0
   #ended = false
@@ -38,6 +40,7 @@ export class Side {
   constructor(socket: Duplex) {
     this.#socket = socket
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
+    this.#flushed = new Promise((resolve) => socket.once('finish', () => resolve()))
     socket.on('data', (bytes: Buffer) => this.#arrive(bytes))
     socket.on('end', () => this.#end())
     socket.on('close', () => this.#close())
@@ -114,9 +117,10 @@ export class Side {
     await this.leave()
   }
 
-  /** Ends our direction, and soon after that the other. */
+  /** Ends our direction, and the other soon after all that was written is on its way. */
   async leave(): Promise<void> {
     this.end()
+    await Promise.race([this.#flushed, this.closed])
     const timer = setTimeout(() => this.destroy(), farewellMs)
     await this.closed
     clearTimeout(timer)

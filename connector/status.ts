@@ -80,7 +80,7 @@ export class Refusals {
     this.counts.set(refusal.status, count)
     if (count > loggedWhole && count % loggedWhole !== 0) return
     const { status, message, cause } = refusal
-    this.#log('warn', `refused: ${message}`, {
+    this.#log(status === 500 ? 'error' : 'warn', `refused: ${message}`, {
       status,
       address,
       count,

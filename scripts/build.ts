@@ -17,7 +17,7 @@ const { status } = spawnSync(
   join(root, 'node_modules', '.bin', 'bun'),
   [
     ...['build', '--compile', '--minify', '--bytecode', '--format=esm'],
-    ...['--define', 'process.env.INFRA_COMPILED="true"'],
+    ...['--define', 'INFRA_EMBEDDED=true'],
     ...['--outfile', draft, join(root, 'cli', 'main.ts')],
   ],
   { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },

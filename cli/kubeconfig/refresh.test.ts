@@ -114,6 +114,22 @@ test('two refreshes at once for two servers both stay', async (t) => {
   assert.ok(names.includes('infra:prod'))
 })
 
+test('while kubectl holds its lock nothing is written, and what it wrote is kept', async (t) => {
+  const HOME = home(t)
+  const path = join(HOME, 'config')
+  writeFileSync(path, 'kind: Config\n')
+  writeFileSync(`${path}.lock`, '')
+  const waiting = refreshKubeconfig({ HOME, KUBECONFIG: path }, mine, { kind: 'first' })
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  assert.equal(readFileSync(path, 'utf8'), 'kind: Config\n')
+  writeFileSync(path, 'kind: Config\ncurrent-context: office\n')
+  rmSync(`${path}.lock`)
+  await waiting
+  const config = readConfig(readFileSync(path, 'utf8'))
+  assert.equal(config.currentContext, 'office')
+  assert.equal(config.users.length, 1)
+})
+
 test('an empty KUBECONFIG means the file in the home folder', () => {
   assert.deepEqual(kubeconfigPaths({ HOME: '/h', KUBECONFIG: delimiter }), ['/h/.kube/config'])
   assert.deepEqual(kubeconfigPaths({ KUBECONFIG: ['/a', '/b', '/a'].join(delimiter) }), [

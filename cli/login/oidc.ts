@@ -37,7 +37,7 @@ export async function loginWithProvider(
   const interrupt = (): void => interrupted.abort()
   process.once('SIGINT', interrupt)
   try {
-    return await relay(terminal, login, interrupted.signal)
+    return await locked(lock, 0, () => relay(terminal, login, interrupted.signal))
   } catch (error) {
     if (!(error instanceof Failure) || !error.message.endsWith(lock)) throw error
     throw hinted(
