@@ -88,11 +88,15 @@ export function standingByKey(env: Environment, key: string, server: string | nu
   return { server, ca: caOf(env, server), credential: key, id: id.data, session: null }
 }
 
-/** The CA to trust for a server: the file that the environment names, else what was confirmed. */
+/**
+ * The CA to trust for a server. The environment's is for the environment's server: kubectl may run
+ * the plugin for another, whose own CA was kept when it was first met.
+ */
 export function caOf(env: Environment, server: string): string | null {
   const file = env['INFRA_SERVER_CA_FILE']
-  if (file) return caFrom(file)
-  return knownServer(readSessions(configFolder(env)), server)?.ca ?? null
+  const known = knownServer(readSessions(configFolder(env)), server)?.ca ?? null
+  const isNamed = !!env['INFRA_SERVER'] && serverUrl(env['INFRA_SERVER'], env) === server
+  return file && (isNamed || known === null) ? caFrom(file) : known
 }
 
 export function caFrom(file: string): string {

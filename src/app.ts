@@ -162,7 +162,7 @@ function refusal(c: C, thrown: unknown): Response {
   const error = fromDatabase(thrown)
   const where = { method: c.req.method, path: c.req.path }
   if (error instanceof Failure) {
-    if (error.cause !== undefined) log('warn', 'request refused', { ...where, error })
+    if (error.cause !== undefined) log('info', 'request refused', { ...where, error })
     const { code, message } = error
     if (code === 'unauthenticated') c.header('WWW-Authenticate', 'Bearer')
     return c.json({ code, message }, statusOf[code])

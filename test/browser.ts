@@ -12,6 +12,7 @@ export async function visit(url: string, origin: string, person: string): Promis
       method: next.body ? 'POST' : 'GET',
       body: next.body,
       redirect: 'manual',
+      signal: AbortSignal.timeout(30_000),
       headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
     })
     keep(cookies, response)

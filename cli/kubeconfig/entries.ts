@@ -19,10 +19,7 @@ const dnsName = /^[a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?$/
 /** Why a destination cannot be written, or null where it can. */
 export function problemOf(destination: MyDestination): string | null {
   const shown = printable(JSON.stringify(destination.name))
-  if (
-    !Id.safeParse(destination.id).success ||
-    !DestinationName.safeParse(destination.name).success
-  ) {
+  if (!isPlainId(destination.id) || !DestinationName.safeParse(destination.name).success) {
     return `the server named a destination ${shown}, which is no name`
   }
   if (destination.endpoint === null) return `${destination.name} has no connector yet`
@@ -110,6 +107,11 @@ export function ownCommand(execPath: string, script: string | undefined): OwnCom
   const isCompiled =
     script === undefined || script.startsWith('/$bunfs/') || script.includes('~BUN')
   return { command: execPath, args: isCompiled ? [] : [script] }
+}
+
+/** An id that cannot be read as a flag where it becomes an argument. */
+function isPlainId(id: string): boolean {
+  return Id.safeParse(id).success && !id.startsWith('-')
 }
 
 function isEndpoint(endpoint: string): boolean {

@@ -10,9 +10,13 @@ const interrupt = '\u0003'
 const endOfInput = '\u0004'
 const erase = /^[\b\u007f]$/
 
-/** The line typed, up to Enter. The terminal is put back as it was, whatever happens. */
-export async function readSecret(keys: Keys, ended: () => void): Promise<string> {
+/**
+ * The line typed, up to Enter. The terminal is put back as it was, whatever happens. It stops
+ * showing what is typed before `ask` prints the question: who answers fast is not shown either.
+ */
+export async function readSecret(keys: Keys, ask: () => void, ended: () => void): Promise<string> {
   keys.setRawMode?.(true)
+  ask()
   keys.resume()
   try {
     return await lineOf(keys)

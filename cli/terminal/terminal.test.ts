@@ -12,7 +12,11 @@ type Row = { name: string; note: string }
 async function typed(...pieces: (string | Buffer)[]): Promise<{ line: string; modes: boolean[] }> {
   const modes: boolean[] = []
   const keys = Object.assign(new PassThrough(), { setRawMode: (mode: boolean) => modes.push(mode) })
-  const line = readSecret(keys, () => {})
+  const line = readSecret(
+    keys,
+    () => assert.deepEqual(modes, [true], 'asked while typing is shown'),
+    () => {},
+  )
   for (const piece of pieces) keys.write(piece)
   return { line: await line, modes }
 }

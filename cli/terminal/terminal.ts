@@ -33,10 +33,12 @@ export function openTerminal(env: Environment): Terminal {
     isInteractive:
       !isOn(env['INFRA_NON_INTERACTIVE']) && process.stdin.isTTY && process.stderr.isTTY,
     ask,
-    askSecret: (question) => {
-      write(2, question, '')
-      return readSecret(process.stdin, () => write(2, ''))
-    },
+    askSecret: (question) =>
+      readSecret(
+        process.stdin,
+        () => write(2, question, ''),
+        () => write(2, ''),
+      ),
     now: Date.now,
   }
 }
