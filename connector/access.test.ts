@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Access } from '../src/wire/access.ts'
 import type { Beat } from '../src/wire/link.ts'
-import { HeldAccess, systemClock } from './access.ts'
+import { HeldAccess } from './access.ts'
+import { systemClock } from './clock.ts'
 import { accessTo, grantOf, group, HandClock, renew, user } from './fixtures.ts'
 
 const start = Date.parse('2026-01-01T00:00:00Z')

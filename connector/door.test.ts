@@ -120,6 +120,9 @@ test('one Authorization header with a Bearer token is all that is taken', async 
     const text = `GET / HTTP/1.1\r\nHost: a\r\n${line}\r\n\r\n`
     await assert.rejects(door.admit(readRequest(text)), { status: 401 }, credentials)
   }
+  const one = { name: 'authorization', written: 'Authorization', value: `Bearer ${token()}` }
+  const head = readRequest(requestOf(token()))
+  await assert.rejects(door.admit({ ...head, fields: [one, one] }), { status: 401 })
   const without = readRequest('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await assert.rejects(door.admit(without), { status: 401 })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { certificateFor, plainAnswer, requestOf, world, type Tape } from './fixtures.ts'
+import { plainAnswer, type Tape } from './far-ends.ts'
+import { certificateFor, requestOf, world } from './fixtures.ts'
 
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const chunkedHead = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -109,6 +110,34 @@ for (const [what, answer] of Object.entries(doubtful)) {
     assert.equal(recorder.connections.length, 2)
   })
 }
+
+test('an answer before the end of its request ends the connection: the rest is no request', async (t) => {
+  const { dial, recorder, signer } = await world(t)
+  const caller = await dial()
+  const token = signer.token('u-ana')
+  caller.send(requestOf(token, 'POST /', 'Content-Length: 1000'))
+  caller.onEnd = () => caller.socket.end(requestOf(token, 'GET /smuggled'))
+  assert.match(await caller.toEnd(), /^Connection: close\r$/m)
+  assert.doesNotMatch(recorder.text, /smuggled/)
+})
+
+test('what the API server says of its own connection stays there', async (t) => {
+  const { dial, recorder, signer } = await world(t)
+  const own = [
+    'Connection: X-Own',
+    'Keep-Alive: timeout=5',
+    'Upgrade: h2c',
+    'Trailer: X-Sum',
+    'TE: x',
+  ]
+  const lines = ['HTTP/1.1 200 OK', ...own, 'X-Name: M\xfcller', 'Transfer-Encoding: chunked']
+  const body = `${chunk('ok')}0\r\nX-Sum: 1\r\n\r\n`
+  recorder.answer = (connection) => connection.send(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  const caller = await dial()
+  caller.send(requestOf(signer.token('u-ana')))
+  const expected = 'HTTP/1.1 200 OK\r\nX-Name: M\xfcller\r\nTransfer-Encoding: chunked\r\n\r\n'
+  assert.equal(await caller.until('X-Sum: 1\r\n\r\n'), expected + body)
+})
 
 test('what comes on a kept connection unasked closes it, and reaches nobody', async (t) => {
   const { dial, recorder, signer } = await world(t)

@@ -5,8 +5,10 @@ import tls from 'node:tls'
 import type { TestContext } from 'node:test'
 import type { Access, AccessGrant, PublicKey } from '../src/wire/access.ts'
 import { loadX509 } from '../src/wire/x509.ts'
-import { HeldAccess, systemClock, type Clock } from './access.ts'
+import { HeldAccess } from './access.ts'
+import { systemClock, type Clock } from './clock.ts'
 import { Door } from './door.ts'
+import { dial, Recorder, type Tape } from './far-ends.ts'
 import { listen, type Serving } from './listen.ts'
 import { Proxy, type Limits } from './proxy.ts'
 import { Streams } from './streams.ts'
@@ -137,96 +139,6 @@ export function encoded(text: string): string {
   return Buffer.from(text).toString('base64url')
 }
 
-/** What came from the other end of a connection so far. */
-export class Tape {
-  readonly socket: Duplex
-  readonly closed: Promise<void>
-  text = ''
-  #waiting: (() => void)[] = []
-
-  constructor(socket: Duplex) {
-    this.socket = socket
-    socket.on('data', (bytes: Buffer) => {
-      this.text += bytes.toString('latin1')
-      this.#tell()
-    })
-    socket.on('error', () => {})
-    this.closed = new Promise((resolve) => {
-      socket.on('close', () => {
-        resolve()
-        this.#tell()
-      })
-    })
-    // Far ends here end when they are told to, unless a test wants half of a connection.
-    socket.on('end', () => this.onEnd())
-  }
-
-  onEnd: () => void = () => this.socket.end()
-
-  send(text: string): void {
-    this.socket.write(text, 'latin1')
-  }
-
-  /** All there is, once it holds `wanted`. Fails when the connection closes before. */
-  async until(wanted: string | RegExp): Promise<string> {
-    while (this.text.search(wanted) < 0) {
-      if (this.socket.closed) throw new Error(`closed after ${JSON.stringify(this.text)}`)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
-    return this.text
-  }
-
-  /** All that came until the connection closed. */
-  async toEnd(): Promise<string> {
-    await this.closed
-    return this.text
-  }
-
-  #tell(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const told of waiting) told()
-  }
-}
-
-/** Stands in for the API server: records every byte of every connection, and answers as told. */
-export class Recorder {
-  readonly connections: Tape[] = []
-  /** Called when a connection has brought a new head (text up to the blank line). */
-  answer: (connection: Tape, head: string) => void = (connection) => connection.send(plainAnswer)
-  #waiting: (() => void)[] = []
-
-  accept(socket: tls.TLSSocket): void {
-    const connection = new Tape(socket)
-    this.connections.push(connection)
-    let seen = 0
-    socket.on('data', () => {
-      for (let end = connection.text.indexOf('\r\n\r\n', seen); end >= 0;) {
-        const head = connection.text.slice(seen, end + 4)
-        seen = end + 4
-        this.answer(connection, head)
-        end = connection.text.indexOf('\r\n\r\n', seen)
-      }
-    })
-    for (const told of this.#waiting.splice(0)) told()
-  }
-
-  get text(): string {
-    return this.connections.map(({ text }) => text).join('')
-  }
-
-  async connection(number: number): Promise<Tape> {
-    for (;;) {
-      const connection = this.connections[number]
-      if (connection) return connection
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
-  }
-}
-
-export const plainAnswer =
-  'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok'
-
 export const account = 'the-connectors-own-credential'
 
 export type World = {
@@ -313,15 +225,6 @@ export function renew(held: HeldAccess, given: Access, clock: Clock = systemCloc
     { kind: 'beat', id: 1, at, epoch: given.epoch, revision, since: revision },
     clock.elapsed(),
   )
-}
-
-export async function dial(port: number, ca: string): Promise<Tape> {
-  const socket = tls.connect({ host: '127.0.0.1', port, ca, servername: 'd-prod.test' })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('secureConnect', resolve)
-    socket.once('error', reject)
-  })
-  return new Tape(socket)
 }
 
 /** A request of somebody's, as kubectl would write it; `more` are whole lines. */

@@ -158,6 +158,8 @@ test('a head ends at its blank line, however it arrives', () => {
     const early = headEnd(bytes.subarray(0, cut), 0)
     assert.equal(early, cut >= 27 ? 27 : -1)
     if (early < 0) assert.equal(headEnd(bytes, cut), 27)
+    const more = cut + 1 >= 27 ? 27 : -1
+    if (early < 0) assert.equal(headEnd(bytes.subarray(0, cut + 1), cut), more, 'byte by byte')
   }
 })
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { certificateFor, dial, requestOf, world } from './fixtures.ts'
+import { dial } from './far-ends.ts'
+import { certificateFor, requestOf, world } from './fixtures.ts'
 import { listen } from './listen.ts'
 
 test('a new certificate is served at once, and open connections go on', async (t) => {

@@ -39,6 +39,22 @@ test('R1: a grant revoked closes both ends of a watch and of a shell, and nobody
   assert.match(answer, /^HTTP\/1\.1 403 Forbidden\r\n/)
 })
 
+test('R1: a stream over a kept connection is severed like any other', async (t) => {
+  const made = await world(t)
+  const first = await made.dial()
+  first.send(requestOf(made.signer.token('u-ana')))
+  await first.until('ok')
+  const upstream = await made.recorder.connection(0)
+  made.recorder.answer = (connection) => connection.send(watching)
+  const caller = await made.dial()
+  caller.send(requestOf(made.signer.token('u-ana'), watch))
+  await caller.until('\r\n\r\n')
+  assert.equal(made.recorder.connections.length, 1)
+  made.grant(onlyBo)
+  assert.equal(made.streams.recheck(made.access), 1)
+  await Promise.all([caller.closed, upstream.closed])
+})
+
 test('R1: a connection that is idle between requests is not a stream, and is judged anew', async (t) => {
   const made = await world(t)
   const caller = await made.dial()

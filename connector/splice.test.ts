@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
-import { requestOf, world, type Tape } from './fixtures.ts'
+import type { Tape } from './far-ends.ts'
+import { requestOf, world } from './fixtures.ts'
 
 /** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */
 const mostInFlight = 32 * 1024 * 1024
@@ -31,16 +32,14 @@ function drains(socket: Duplex): Promise<boolean> {
   })
 }
 
-/** Counts from here on instead of keeping what comes. */
-function counting(tape: Tape): { bytes: number; reached(total: number): Promise<void> } {
+/** Counts what comes from here on, instead of keeping it. */
+function counting(tape: Tape): { bytes: number; reached: Promise<void> } {
   tape.socket.removeAllListeners('data')
-  const reader = { bytes: 0, told: () => {}, reached: (_: number) => Promise.resolve() }
-  reader.reached = async (total) => {
-    while (reader.bytes < total) await new Promise<void>((resolve) => (reader.told = resolve))
-  }
+  const { promise: reached, resolve } = Promise.withResolvers<void>()
+  const reader = { bytes: 0, reached }
   tape.socket.on('data', (bytes: Buffer) => {
     reader.bytes += bytes.length
-    reader.told()
+    if (reader.bytes >= all) resolve()
   })
   return reader
 }
@@ -54,7 +53,7 @@ async function stalls(from: Tape, to: Tape): Promise<void> {
   to.socket.resume()
   const whole = await fill(from.socket, sent)
   assert.equal(whole, all)
-  await reader.reached(all)
+  await reader.reached
   assert.equal(reader.bytes, all)
   assert.ok(process.memoryUsage().rss - before < all, 'what passes through is not kept')
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Access } from '../src/wire/access.ts'
-import { HeldAccess, systemClock } from './access.ts'
+import { HeldAccess } from './access.ts'
+import { systemClock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
 import { accessTo, grantOf, HandClock, renew, user } from './fixtures.ts'
 import { Streams } from './streams.ts'
@@ -63,11 +64,13 @@ test('a stream that names no group does not live for ever', () => {
 
 test('a stream is counted once, and not after it has ended', () => {
   const { held, streams, severed, hold, clock } = holding()
-  const release = hold('u-ana', 'infra:role:view')
+  const releases = [hold('u-ana', 'infra:role:view'), hold('u-ana', 'infra:role:view')]
   hold('u-bo', 'infra:role:edit')
+  assert.equal(streams.countOf('u-ana'), 2)
+  releases[0]?.()
+  releases[0]?.()
   assert.equal(streams.countOf('u-ana'), 1)
-  release()
-  release()
+  releases[1]?.()
   assert.equal(streams.countOf('u-ana'), 0)
   renew(held, accessTo({ grants: [] }), clock)
   assert.equal(streams.recheck(held), 1)

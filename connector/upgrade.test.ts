@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { requestOf, world, type Tape, type World } from './fixtures.ts'
+import type { Tape } from './far-ends.ts'
+import { requestOf, world, type World } from './fixtures.ts'
 
 const exec = 'GET /api/v1/namespaces/web/pods/a/exec?command=sh'
 const toWebSocket = [
@@ -74,6 +75,16 @@ test('either end that breaks ends the other', async (t) => {
     ends[which].socket.destroy()
     await Promise.all([ends.caller.closed, ends.upstream.closed])
   }
+})
+
+test('an end that does not let go is let go of', async (t) => {
+  const { caller, upstream } = await opened(await world(t))
+  caller.onEnd = () => {}
+  upstream.socket.destroy()
+  // Only by writing does it notice that nobody is there any more.
+  const pushing = setInterval(() => caller.send('anybody?'), 50)
+  await caller.closed
+  clearInterval(pushing)
 })
 
 test('what the caller sends right behind its upgrade comes after the 101', async (t) => {

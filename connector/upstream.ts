@@ -47,10 +47,6 @@ export class UpstreamPool {
     return this.#target()
   }
 
-  get keptCount(): number {
-    return this.#count
-  }
-
   /**
    * `giveUp` is handed what ends the attempt, should nobody want it any more.
    *

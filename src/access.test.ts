@@ -22,10 +22,18 @@ test('Access names the users, groups and grants of one destination, and nobody e
   await w.client.destinations.create({ name: 'other' })
   const ops = await w.client.groups.create({ name: 'ops' })
   const idle = await w.client.groups.create({ name: 'idle' })
-  for (const [group, { email }] of [['ops', ana], ['ops', bob], ['idle', ana]] as const) {
+  for (const [group, { email }] of [
+    ['ops', ana],
+    ['ops', bob],
+    ['idle', ana],
+  ] as const) {
     await w.client.groups.addUser(group, email)
   }
-  const direct = await w.client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
+  const direct = await w.client.grants.create({
+    user: ana.email,
+    destination: 'prod',
+    role: 'view',
+  })
   const words = { destination: 'prod', namespace: 'web', role: 'edit' }
   const byGroup = await w.client.grants.create({ group: 'ops', ...words })
   await w.client.grants.create({ user: cy.email, destination: 'other', role: 'view' })
@@ -44,8 +52,20 @@ test('Access names the users, groups and grants of one destination, and nobody e
   assert.deepEqual(
     access.grants,
     [
-      { id: direct.id, subject: { kind: 'user' as const, id: ana.id }, role: 'view', namespace: null, expiresAt: null },
-      { id: byGroup.id, subject: { kind: 'group' as const, id: ops.id }, role: 'edit', namespace: 'web', expiresAt: null },
+      {
+        id: direct.id,
+        subject: { kind: 'user' as const, id: ana.id },
+        role: 'view',
+        namespace: null,
+        expiresAt: null,
+      },
+      {
+        id: byGroup.id,
+        subject: { kind: 'group' as const, id: ops.id },
+        role: 'edit',
+        namespace: 'web',
+        expiresAt: null,
+      },
     ].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
   )
   assert.equal(access.revision, await newest(w.db))

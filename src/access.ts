@@ -84,10 +84,7 @@ function isGranted(tx: Database, destinationId: string, userId: typeof t.users.i
 
 async function readUsers(tx: Database, destinationId: string): Promise<Access['users']> {
   const granted = grantedGroups(tx, destinationId)
-  const belongs = and(
-    eq(t.memberships.userId, t.users.id),
-    inArray(t.memberships.groupId, granted),
-  )
+  const belongs = and(eq(t.memberships.userId, t.users.id), inArray(t.memberships.groupId, granted))
   const rows = await tx
     .select({ id: t.users.id, email: t.users.email, group: t.memberships.groupId })
     .from(t.users)

@@ -4,6 +4,7 @@
  * Three things stand beside the table: health, the public keys, and the two WebSockets (the stream
  * of events and the links of connectors).
  */
+import type { BlockList } from 'node:net'
 import { type Context, Hono } from 'hono'
 import { actorOf, admit, callerAddress } from './admit.ts'
 import type { Actor, Call, Row, Who } from './call.ts'
@@ -20,10 +21,11 @@ import { Failure, statusOf } from './wire/failure.ts'
 import { EventQuery } from './wire/events.ts'
 import { log } from './wire/log.ts'
 
-export type AppParts = Pick<
-  Call,
-  'db' | 'settings' | 'sealer' | 'authority' | 'providerFetch'
-> & { hub: Hub; follow: Follow; clock: () => Date }
+export type AppParts = Pick<Call, 'db' | 'settings' | 'sealer' | 'authority' | 'providerFetch'> & {
+  hub: Hub
+  follow: Follow
+  clock: () => Date
+}
 
 /** Tests call `app.fetch` with a request alone: then nothing of this is there. */
 type Env = { Bindings: Partial<Peer> }
@@ -38,8 +40,7 @@ export function createApp(parts: AppParts): App {
   app.notFound((c) => notFound(c))
   app.use(securityHeaders(parts), foreignOrigins(parts))
 
-  app.get('/healthz', (c) => c.json({}))
-  app.get('/readyz', async (c) => c.json({ revision: await newest(parts.db) }))
+  addHealth(app, parts.db)
   app.get('/.well-known/jwks.json', async (c) =>
     c.json({ keys: await publicKeys(parts.db, parts.clock()) }),
   )
@@ -47,20 +48,41 @@ export function createApp(parts: AppParts): App {
   app.get('/api/events', (c, next) => (isUpgrade(c) ? followEvents(c, parts) : next()))
   app.get('/api/link', (c) => openLink(c, parts))
 
-  for (const row of routes) app.on(row.method, row.path, (c) => answer(c, row, parts))
+  const trusted = rangesOf(parts.settings.trustedProxies)
+  for (const row of routes) app.on(row.method, row.path, (c) => answer(c, row, parts, trusted))
   return app
 }
 
-async function answer(c: C, row: Row, parts: AppParts): Promise<Response> {
+async function answer(c: C, row: Row, parts: AppParts, trusted: BlockList): Promise<Response> {
   const { db, settings, sealer, authority, providerFetch, hub: links } = parts
   const now = parts.clock()
   const actor = await admitted(c, row.who, parts)
   const input = { ...(await inputOf(c, row.method)), ...c.req.param() }
-  const address = addressOf(c, parts)
+  const address = addressOf(c, trusted)
   const call: Call = {
     ...{ db, actor, address, now, settings, sealer, authority, links, providerFetch },
   }
   return c.json((await row.run(call, input)) as object)
+}
+
+/** Health on a listener of its own, for a network that may not reach the API. */
+export function createHealth(db: Call['db']): App {
+  const app: App = new Hono<Env>()
+  app.onError((error, c) => refusal(c, error))
+  addHealth(app, db)
+  return app
+}
+
+/** Healthy: the process answers. Ready: its database does, too. */
+function addHealth(app: App, db: Call['db']): void {
+  app.get('/healthz', (c) => c.json({}))
+  app.get('/readyz', async (c) => {
+    const revision = await newest(db).catch((thrown: unknown) => {
+      const cause = fromDatabase(thrown)
+      throw new Failure('unavailable', 'the database cannot be read', { cause })
+    })
+    return c.json({ revision })
+  })
 }
 
 /** Routes for anyone look at no credential: what is not needed cannot be confused. */
@@ -71,13 +93,10 @@ async function admitted(c: C, who: Who, { db, clock, settings }: AppParts): Prom
   return actor
 }
 
-function addressOf(c: C, { settings }: AppParts): string {
+function addressOf(c: C, trusted: BlockList): string {
   const peer = bindings(c).address ?? 'unknown'
-  if (settings.trustedProxies.length === 0) return callerAddress(peer, undefined, nobody)
-  return callerAddress(peer, c.req.header('x-forwarded-for'), rangesOf(settings.trustedProxies))
+  return callerAddress(peer, c.req.header('x-forwarded-for'), trusted)
 }
-
-const nobody = rangesOf([])
 
 /** The body of a POST or PUT, the query of a GET or DELETE; never both. */
 async function inputOf(c: C, method: Row['method']): Promise<Record<string, unknown>> {
@@ -148,7 +167,8 @@ async function openLink(c: C, parts: AppParts): Promise<Response> {
 }
 
 function bindings(c: C): Partial<Peer> {
-  return (c.env as Partial<Peer> | undefined) ?? {}
+  const env: Partial<Peer> | undefined = c.env
+  return env ?? {}
 }
 
 function upgradeOf(c: C): NonNullable<Peer['upgrade']> {

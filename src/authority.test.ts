@@ -29,7 +29,9 @@ async function request(curve: 'P-256' | 'P-384', hash: 'SHA-256' | 'SHA-384'): P
     name: 'CN=infra.example.com',
     keys,
     signingAlgorithm: { name: 'ECDSA', hash },
-    extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: 'infra.example.com' }])],
+    extensions: [
+      new SubjectAlternativeNameExtension([{ type: 'dns', value: 'infra.example.com' }]),
+    ],
   })
   return made.toString('pem')
 }

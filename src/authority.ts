@@ -61,7 +61,9 @@ export class Authority {
   }
 
   /** A key and a certificate for the server itself, for these hosts, with the CA in the chain. */
-  async certifyServer(hosts: string[]): Promise<{ key: string; certificate: string; expiresAt: Date }> {
+  async certifyServer(
+    hosts: string[],
+  ): Promise<{ key: string; certificate: string; expiresAt: Date }> {
     const pair = await generate()
     const issued = await this.#issue(pair.publicKey, hosts, serverDays)
     return { key: await privatePem(pair.privateKey), ...issued }
@@ -73,7 +75,9 @@ export class Authority {
       const key = await request.publicKey.export(curve, ['verify'])
       if (await request.verify()) return key
     } catch (cause) {
-      throw new Failure('invalid', 'csr: must be a PKCS#10 request in PEM for a P-256 key', { cause })
+      throw new Failure('invalid', 'csr: must be a PKCS#10 request in PEM for a P-256 key', {
+        cause,
+      })
     }
     throw new Failure('invalid', 'csr: its signature is not by its own key')
   }

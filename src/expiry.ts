@@ -33,6 +33,7 @@ export class Expiry {
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> | null = null
   #isOver = false
+  #isWoken = false
   #failures = 0
   #stop: (() => Promise<void>) | null = null
 
@@ -41,7 +42,7 @@ export class Expiry {
   }
 
   async open(): Promise<void> {
-    this.#stop = await this.#parts.store.listen(channel, () => this.#sleep(0))
+    this.#stop = await this.#parts.store.listen(channel, () => this.#wake())
     this.#sleep(0)
   }
 
@@ -52,8 +53,13 @@ export class Expiry {
     await this.#running
   }
 
+  #wake(): void {
+    this.#isWoken = true
+    if (!this.#running) this.#sleep(0)
+  }
+
   #sleep(ms: number): void {
-    if (this.#isOver || this.#running) return
+    if (this.#isOver) return
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#running = this.#run()
@@ -61,12 +67,15 @@ export class Expiry {
     this.#timer.unref()
   }
 
-  /** One failing task holds up no other, and never ends the loop. */
+  /** Never rejects: one failing task holds up no other, and none ends the loop. */
   async #run(): Promise<void> {
+    this.#isWoken = false
     const wait = await expire(this.#parts)
     this.#failures = wait === null ? this.#failures + 1 : 0
     this.#running = null
-    this.#sleep(wait ?? Math.min(1000 * 2 ** this.#failures, longestWaitMs))
+    // An event that came meanwhile may have brought an end that was not seen.
+    if (wait !== null && this.#isWoken) this.#sleep(0)
+    else this.#sleep(wait ?? Math.min(1000 * 2 ** this.#failures, longestWaitMs))
   }
 }
 
@@ -142,9 +151,7 @@ async function forget(db: Db, now: Date): Promise<void> {
 }
 
 async function nextEnd(db: Db, now: Date): Promise<number> {
-  const [grant] = await db
-    .select({ at: sql<string | null>`min(${grants.expiresAt})` })
-    .from(grants)
+  const [grant] = await db.select({ at: sql<string | null>`min(${grants.expiresAt})` }).from(grants)
   const [key] = await db
     .select({ at: sql<string | null>`min(${accessKeys.expiresAt})` })
     .from(accessKeys)

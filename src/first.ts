@@ -57,7 +57,12 @@ export async function resetAdministrator(
       .update(users)
       .set({ isAdmin: true, disabledAt: null, passwordHash, isPasswordOneTime: false })
       .where(eq(users.id, known.id))
-    const detail = { user: { id: known.id, email }, admin: true, disabled: false, password: 'reset' }
+    const detail = {
+      user: { id: known.id, email },
+      admin: true,
+      disabled: false,
+      password: 'reset',
+    }
     const destinations = await destinationsOfUser(tx, known.id)
     await record(tx, system, now, { kind: 'user.updated', detail, destinations })
   })
@@ -124,7 +129,10 @@ async function replaceSecret(
     return
   }
   if (isSecretOf(secret, found.secretHash)) return
-  await tx.update(accessKeys).set({ secretHash: hashSecret(secret) }).where(eq(accessKeys.id, id))
+  await tx
+    .update(accessKeys)
+    .set({ secretHash: hashSecret(secret) })
+    .where(eq(accessKeys.id, id))
   await recordKey(tx, user, 'key.replaced', id, now)
 }
 

@@ -31,7 +31,9 @@ export async function recordEndpoint(
   reported: string | null,
 ): Promise<void> {
   if (reported !== null && !Endpoint.safeParse(reported).success) {
-    log('warn', 'a connector reported an endpoint that is none', { destination: actor.destinationName })
+    log('warn', 'a connector reported an endpoint that is none', {
+      destination: actor.destinationName,
+    })
     return
   }
   const fields = await db.transaction(async (tx) => {

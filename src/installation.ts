@@ -64,7 +64,8 @@ export async function ensureInstallation(db: Database, sealer: Sealer): Promise<
   try {
     sealer.open(row.sealed, purpose)
   } catch (cause) {
-    const message = 'the sealing key is not the one that the secrets in the database were sealed with'
+    const message =
+      'the sealing key is not the one that the secrets in the database were sealed with'
     throw new Failure('invalid', message, { cause })
   }
 }

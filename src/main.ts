@@ -1,8 +1,7 @@
 /** The server: reads its settings, puts the parts together, and stops them in reverse. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Hono } from 'hono'
-import { createApp } from './app.ts'
+import { createApp, createHealth } from './app.ts'
 import { type Authority, openAuthority, serverHosts } from './authority.ts'
 import type { Store } from './db/database.ts'
 import { fromDatabase } from './db/errors.ts'
@@ -10,7 +9,6 @@ import { lockDirectory } from './db/lock.ts'
 import { migrate } from './db/migrate.ts'
 import { openPglite } from './db/pglite.ts'
 import { openPostgres } from './db/postgres.ts'
-import { newest } from './events.ts'
 import { Expiry } from './expiry.ts'
 import { ensureAdministrator, resetAdministrator } from './first.ts'
 import { Follow } from './follow.ts'
@@ -73,7 +71,10 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
   const tls = await tlsOf(settings, authority)
   const serving = await serve({ ...settings.listen, tls, app })
   opened.push(() => serving.close())
-  if (settings.metricsListen) await serveHealth(settings.metricsListen, store, opened)
+  if (settings.metricsListen) {
+    const health = await serve({ ...settings.metricsListen, tls: null, app: createHealth(db) })
+    opened.push(() => health.close())
+  }
   log('info', 'listening', {
     url: settings.url,
     address: `${settings.listen.host}:${serving.port}`,
@@ -94,7 +95,8 @@ async function resetAdmin(settings: Settings, opened: Opened): Promise<void> {
 async function openStorage(settings: Settings, opened: Opened) {
   const { dataDir, databaseUrl, sealingKeyFile } = settings
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const store = databaseUrl === null ? await embedded(dataDir, opened) : await openPostgres(databaseUrl)
+  const store =
+    databaseUrl === null ? await embedded(dataDir, opened) : await openPostgres(databaseUrl)
   opened.push(() => store.close())
   await migrate(store.db)
   const sealer = openSealer(dataDir, sealingKeyFile)
@@ -118,20 +120,6 @@ async function tlsOf(
   }
   const { certificate, key } = await authority.certifyServer(serverHosts(url, listen.host))
   return { cert: certificate, key }
-}
-
-/** Health on a listener of its own, for a network that may not reach the API. */
-async function serveHealth(
-  { host, port }: { host: string; port: number },
-  { db }: Store,
-  opened: Opened,
-): Promise<void> {
-  const app = new Hono()
-  app.get('/healthz', (c) => c.json({}))
-  app.get('/readyz', async (c) => c.json({ revision: await newest(db) }))
-  app.onError((_error, c) => c.json({ code: 'unavailable', message: 'not ready' }, 503))
-  const serving = await serve({ host, port, tls: null, app })
-  opened.push(() => serving.close())
 }
 
 function warnOf({ insecureProviders, tls }: Settings): void {

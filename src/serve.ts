@@ -47,6 +47,9 @@ declare const Bun: { serve(options: object): BunServer }
 async function serveOnBun({ host, port, tls, app }: Options): Promise<Serving> {
   const server = Bun.serve({
     ...{ hostname: host, port, ...(tls ? { tls } : {}), development: false },
+    // Outside of development Bun shares the port with whoever else asks for it: another process
+    // would silently get half of the connections.
+    reusePort: false,
     // Seconds: whoever waits for a receipt is silent for up to a minute.
     idleTimeout: 120,
     fetch: (request: Request, own: BunServer) =>
@@ -61,7 +64,7 @@ async function serveOnBun({ host, port, tls, app }: Options): Promise<Serving> {
       ...{ idleTimeout: silenceSeconds },
       open: (ws: BunSocket) => {
         ws.data.end = ws.data.begin({
-          send: (text) => void ws.send(text),
+          send: (text) => ws.send(text),
           close: (code, reason) => ws.close(code, reason),
           backlog: () => ws.getBufferedAmount(),
         })
@@ -95,16 +98,7 @@ async function serveOnNode({ host, port, tls, app }: Options): Promise<Serving> 
   })
   server.on('upgrade', (incoming, socket, head) => {
     socket.on('error', () => socket.destroy())
-    beginOf(app, incoming).then(
-      ({ begin, response }) => {
-        if (!begin) return refuse(socket, response)
-        sockets.handleUpgrade(incoming, socket, head, (ws) => joinOnNode(ws, begin))
-      },
-      (error: unknown) => {
-        log('error', 'a WebSocket was not opened', { error })
-        socket.destroy()
-      },
-    )
+    void upgradeOnNode(app, sockets, { incoming, socket, head })
   })
   const pinging = pingAll(sockets.clients)
   await new Promise<void>((resolve, reject) => {
@@ -120,6 +114,20 @@ async function serveOnNode({ host, port, tls, app }: Options): Promise<Serving> 
     await closed
   }
   return { port: (server.address() as AddressInfo).port, close }
+}
+
+type Asked = { incoming: IncomingMessage; socket: Duplex; head: Buffer }
+
+async function upgradeOnNode(app: App, sockets: Sockets, asked: Asked): Promise<void> {
+  const { incoming, socket, head } = asked
+  try {
+    const { begin, response } = await beginOf(app, incoming)
+    if (begin) sockets.handleUpgrade(incoming, socket, head, (ws) => joinOnNode(ws, begin))
+    else await writeRefusal(socket, response)
+  } catch (error) {
+    log('error', 'a WebSocket was not opened', { error })
+    socket.destroy()
+  }
 }
 
 /** Asks the app as for any request; it may begin a WebSocket, or refuse with a response. */
@@ -157,11 +165,8 @@ async function writeRefusal(socket: Duplex, response: Response): Promise<void> {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
-function refuse(socket: Duplex, response: Response): void {
-  writeRefusal(socket, response).catch(() => socket.destroy())
-}
-
 type NodeSocket = import('ws').WebSocket
+type Sockets = import('ws').WebSocketServer
 
 function joinOnNode(ws: NodeSocket, begin: Begin): void {
   const end = begin({
@@ -181,16 +186,19 @@ function joinOnNode(ws: NodeSocket, begin: Begin): void {
 /** Whoever did not answer the last ping is gone. */
 function pingAll(clients: Set<NodeSocket>): NodeJS.Timeout {
   const asked = new WeakSet<NodeSocket>()
-  const pinging = setInterval(() => {
-    for (const ws of clients) {
-      if (asked.has(ws)) ws.terminate()
-      else {
-        asked.add(ws)
-        ws.once('pong', () => asked.delete(ws))
-        ws.ping(() => {})
+  const pinging = setInterval(
+    () => {
+      for (const ws of clients) {
+        if (asked.has(ws)) ws.terminate()
+        else {
+          asked.add(ws)
+          ws.once('pong', () => asked.delete(ws))
+          ws.ping(() => {})
+        }
       }
-    }
-  }, (silenceSeconds / 2) * 1000)
+    },
+    (silenceSeconds / 2) * 1000,
+  )
   pinging.unref()
   return pinging
 }

@@ -19,7 +19,10 @@ export type Field = {
 
 /** `INFRA_DATA_DIR` as a flag: `data-dir`. */
 export function flagOf(name: string): string {
-  return name.replace(/^INFRA_/, '').toLowerCase().replaceAll('_', '-')
+  return name
+    .replace(/^INFRA_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-')
 }
 
 /** `INFRA_DATA_DIR` in the settings file: `dataDir`. */
@@ -29,17 +32,19 @@ export function keyOf(name: string): string {
 
 /** A duration within bounds, in seconds. */
 function span(byDefault: string, least: number, most: number): z.ZodType<number> {
-  return z.string().default(byDefault).transform((text, context) => {
-    const seconds = parseDuration(text)
-    if (seconds !== null && seconds >= least && seconds <= most) return seconds
-    const message = `must be a duration from ${formatDuration(least)} to ${formatDuration(most)}`
-    context.addIssue({ code: 'custom', message })
-    return z.NEVER
-  })
+  return z
+    .string()
+    .default(byDefault)
+    .transform((text, context) => {
+      const seconds = parseDuration(text)
+      if (seconds !== null && seconds >= least && seconds <= most) return seconds
+      const message = `must be a duration from ${formatDuration(least)} to ${formatDuration(most)}`
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    })
 }
 
-const optional = (schema: z.ZodType<string>) =>
-  schema.optional().transform((text) => text ?? null)
+const optional = (schema: z.ZodType<string>) => schema.optional().transform((text) => text ?? null)
 const path = optional(z.string().min(1, 'must be a path'))
 
 /** An origin: a path, a query or a user in it would make two writings of one issuer. */

@@ -25,7 +25,12 @@ test('without any setting, the server listens on this machine only, with its own
 
 test('a flag goes before the environment, and the environment before the file', () => {
   const readFile = files({ '/s.yaml': 'lease: 1m\ntokenLifetime: 1m\nsessionIdle: 1h\n' })
-  const env = { ...home, INFRA_SETTINGS_FILE: '/s.yaml', INFRA_LEASE: '2m', INFRA_TOKEN_LIFETIME: '2m' }
+  const env = {
+    ...home,
+    INFRA_SETTINGS_FILE: '/s.yaml',
+    INFRA_LEASE: '2m',
+    INFRA_TOKEN_LIFETIME: '2m',
+  }
   const settings = readSettings(['--lease', '3m'], env, readFile)
   assert.equal(settings.leaseSeconds, 180)
   assert.equal(settings.tokenSeconds, 120)
@@ -34,7 +39,8 @@ test('a flag goes before the environment, and the environment before the file', 
 
 test('the settings file may be named by a flag, and holds every setting', () => {
   const readFile = files({
-    '/s.yaml': 'adminPasswordFile: /p\nadminEmail: Ana@Example.com\ntls: "off"\ninsecureProviders: true',
+    '/s.yaml':
+      'adminPasswordFile: /p\nadminEmail: Ana@Example.com\ntls: "off"\ninsecureProviders: true',
     '/p': 'correct horse battery\n',
   })
   const settings = readSettings(['--settings-file=/s.yaml'], home, readFile)
@@ -49,7 +55,12 @@ test('an empty variable is one that is not given', () => {
 })
 
 const nonsense: [string, string[], Record<string, string>, RegExp][] = [
-  ['a lease that is too short', [], { INFRA_LEASE: '14s' }, /^INFRA_LEASE: must be a duration from 15s to 1d$/],
+  [
+    'a lease that is too short',
+    [],
+    { INFRA_LEASE: '14s' },
+    /^INFRA_LEASE: must be a duration from 15s to 1d$/,
+  ],
   ['a lease that is too long', [], { INFRA_LEASE: '25h' }, /^INFRA_LEASE: /],
   ['a duration that is none', [], { INFRA_SESSION_IDLE: '5 minutes' }, /^INFRA_SESSION_IDLE: /],
   ['an address without a port', ['--listen', 'localhost'], {}, /^--listen: must be host:port/],
@@ -57,17 +68,47 @@ const nonsense: [string, string[], Record<string, string>, RegExp][] = [
   ['a URL with a user', [], { INFRA_URL: 'https://u:p@a' }, /^INFRA_URL: /],
   ['a URL that is plain while TLS is on', [], { INFRA_URL: 'http://a' }, /^INFRA_URL: is http/],
   ['half a certificate', [], { INFRA_TLS_CERT_FILE: '/c' }, /belong together$/],
-  ['a certificate while TLS is off', [], { INFRA_TLS: 'off', INFRA_TLS_CERT_FILE: '/c', INFRA_TLS_KEY_FILE: '/k' }, /^INFRA_TLS: is off/],
-  ['a proxy that is no address', [], { INFRA_TRUSTED_PROXIES: '10.0.0.0/33' }, /^INFRA_TRUSTED_PROXIES: /],
-  ['an access key that is none', [], { INFRA_ADMIN_ACCESS_KEY: 'short.one' }, /^INFRA_ADMIN_ACCESS_KEY: /],
+  [
+    'a certificate while TLS is off',
+    [],
+    { INFRA_TLS: 'off', INFRA_TLS_CERT_FILE: '/c', INFRA_TLS_KEY_FILE: '/k' },
+    /^INFRA_TLS: is off/,
+  ],
+  [
+    'a proxy that is no address',
+    [],
+    { INFRA_TRUSTED_PROXIES: '10.0.0.0/33' },
+    /^INFRA_TRUSTED_PROXIES: /,
+  ],
+  [
+    'an access key that is none',
+    [],
+    { INFRA_ADMIN_ACCESS_KEY: 'short.one' },
+    /^INFRA_ADMIN_ACCESS_KEY: /,
+  ],
   ['another database', [], { DATABASE_URL: 'mysql://a' }, /^DATABASE_URL: /],
   ['idle longer than life', [], { INFRA_SESSION_LIFETIME: '1h' }, /^INFRA_SESSION_IDLE: /],
   ['an unknown flag', ['--leese', '5m'], {}, /^unknown flag/],
   ['a flag without a value', ['--lease'], {}, /^--lease needs a value$/],
   ['a flag given twice', ['--lease', '5m', '--lease', '5m'], {}, /^--lease is given twice$/],
-  ['a file that is not there', [], { INFRA_SETTINGS_FILE: '/none' }, /^INFRA_SETTINGS_FILE: cannot read/],
-  ['a misspelt setting in the file', [], { INFRA_SETTINGS_FILE: '/typo' }, /^\/typo: unknown setting leese$/],
-  ['a secret given twice', [], { INFRA_ADMIN_PASSWORD: 'long enough', INFRA_ADMIN_PASSWORD_FILE: '/p' }, /are both given$/],
+  [
+    'a file that is not there',
+    [],
+    { INFRA_SETTINGS_FILE: '/none' },
+    /^INFRA_SETTINGS_FILE: cannot read/,
+  ],
+  [
+    'a misspelt setting in the file',
+    [],
+    { INFRA_SETTINGS_FILE: '/typo' },
+    /^\/typo: unknown setting leese$/,
+  ],
+  [
+    'a secret given twice',
+    [],
+    { INFRA_ADMIN_PASSWORD: 'long enough', INFRA_ADMIN_PASSWORD_FILE: '/p' },
+    /are both given$/,
+  ],
 ]
 
 for (const [what, argv, env, sentence] of nonsense) {

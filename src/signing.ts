@@ -57,7 +57,11 @@ export async function rotate(
 ): Promise<Date> {
   return db.transaction(async (tx) => {
     await lock(tx)
-    const [newest] = await tx.select().from(signingKeys).orderBy(desc(signingKeys.signsFrom)).limit(1)
+    const [newest] = await tx
+      .select()
+      .from(signingKeys)
+      .orderBy(desc(signingKeys.signsFrom))
+      .limit(1)
     if (newest && newest.signsFrom > now) return newest.signsFrom
     const lease = await longestLease(tx, settings)
     const signsFrom = later(now, lease)
@@ -101,7 +105,12 @@ export type TokenClaims = {
 
 /** Signs a token with the newest key that may sign. */
 export async function signToken(
-  { db, sealer, now, settings }: {
+  {
+    db,
+    sealer,
+    now,
+    settings,
+  }: {
     db: Database
     sealer: Sealer
     now: Date

@@ -31,7 +31,12 @@ test('a grant of a group is one of its members, for one namespace as for the who
   const w = await world(t)
   const { ana } = await withProd(w)
   await w.client.groups.create({ name: 'ops' })
-  await w.client.grants.create({ group: 'ops', destination: 'prod', namespace: 'web', role: 'view' })
+  await w.client.grants.create({
+    group: 'ops',
+    destination: 'prod',
+    namespace: 'web',
+    role: 'view',
+  })
   await assert.rejects(ana.client.me.createToken({ destination: 'prod' }), { code: 'not_found' })
   await w.client.groups.addUser('ops', ana.email)
   await ana.client.me.createToken({ destination: 'prod' })

@@ -55,7 +55,10 @@ async function grantedDestination(
   ref: string,
   now: Date,
 ): Promise<DestinationRow> {
-  const refused = new Failure('not_found', `you have no access to a destination ${JSON.stringify(ref)}`)
+  const refused = new Failure(
+    'not_found',
+    `you have no access to a destination ${JSON.stringify(ref)}`,
+  )
   const destination = await findDestination(db, ref).catch((error: unknown) => {
     throw error instanceof Failure && error.code === 'not_found' ? refused : error
   })

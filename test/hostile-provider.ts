@@ -19,7 +19,6 @@ export type Wrong = {
   token?: (answer: Values) => void
   tokenStatus?: number
   userinfo?: (claims: Values) => void
-  jwks?: (keys: JWK[]) => void
 }
 
 export type HostileProvider = {
@@ -85,7 +84,7 @@ function authorize(self: Inside, nonces: Map<string, string>, asked: URLSearchPa
     iss: self.issuer,
   })
   self.wrong.callback?.(parameters)
-  return `${asked.get('redirect_uri')}?${parameters}`
+  return `${asked.get('redirect_uri') ?? ''}?${parameters.toString()}`
 }
 
 async function answer(
@@ -94,29 +93,20 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  switch (request.url) {
-    case '/.well-known/openid-configuration':
-      return send(response, 200, discoveryOf(self))
-    case '/jwks': {
-      const keys = [self.keys.jwk]
-      self.wrong.jwks?.(keys)
-      return send(response, 200, { keys })
-    }
-    case '/token': {
-      const form = new URLSearchParams(await textOf(request))
-      self.requests.push({ authorization: request.headers.authorization ?? null, form })
-      const nonce = nonces.get(form.get('code') ?? '') ?? ''
-      return send(response, self.wrong.tokenStatus ?? 200, await tokensOf(self, nonce))
-    }
-    case '/userinfo': {
-      self.userinfoAsked += 1
-      const claims: Values = { sub: 'a-1001', email: 'ana@example.com', email_verified: true }
-      self.wrong.userinfo?.(claims)
-      return send(response, 200, claims)
-    }
-    default:
-      return send(response, 404, {})
-  }
+  const path = request.url
+  if (path === '/.well-known/openid-configuration') send(response, 200, discoveryOf(self))
+  else if (path === '/jwks') send(response, 200, { keys: [self.keys.jwk] })
+  else if (path === '/token') {
+    const form = new URLSearchParams(await textOf(request))
+    self.requests.push({ authorization: request.headers.authorization ?? null, form })
+    const nonce = nonces.get(form.get('code') ?? '') ?? ''
+    send(response, self.wrong.tokenStatus ?? 200, await tokensOf(self, nonce))
+  } else if (path === '/userinfo') {
+    self.userinfoAsked += 1
+    const claims: Values = { sub: 'a-1001', email: 'ana@example.com', email_verified: true }
+    self.wrong.userinfo?.(claims)
+    send(response, 200, claims)
+  } else send(response, 404, {})
 }
 
 function discoveryOf({ issuer, wrong }: Inside): Values {

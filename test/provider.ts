@@ -3,12 +3,12 @@
  * with a login page on which one of three people is chosen, by a person in a browser or by
  * `login`. Groups and e-mail stand in the ID token; refresh tokens rotate.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { exportJWK, generateKeyPair } from 'jose'
-import type { Configuration, Interaction, Provider } from 'oidc-provider'
+import type { Configuration, Provider } from 'oidc-provider'
 import { visit } from './browser.ts'
 import { memoryOf } from './provider-memory.ts'
-import { loginPage } from './provider-page.ts'
+import { interact } from './provider-login.ts'
 
 export type Person = {
   sub: string
@@ -171,47 +171,10 @@ function claimsOf({ sub, name, email, emailVerified, groups }: Person) {
   return { sub, name, email, email_verified: emailVerified, groups }
 }
 
-/** The page with the people, and what happens when one is chosen. */
-async function interact(
-  provider: Provider,
-  people: Person[],
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const interaction = await provider.interactionDetails(request, response)
-  if (request.method !== 'POST') {
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
-    response.end(loginPage(people, interaction.uid))
-    return
-  }
-  const chosen = new URLSearchParams(await textOf(request)).get('person')
-  const person = people.find(({ sub, disabled }) => sub === chosen && !disabled)
-  const result = person
-    ? {
-        login: { accountId: person.sub },
-        consent: await consent(provider, interaction, person.sub),
-      }
-    : { error: 'access_denied', error_description: 'nobody was chosen' }
-  await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false })
-}
-
-/** Consents to whatever is asked, so that choosing a person is all there is to do. */
-async function consent(provider: Provider, { params }: Interaction, accountId: string) {
-  const grant = new provider.Grant({ accountId, clientId: String(params['client_id']) })
-  grant.addOIDCScope(String(params['scope']))
-  return { grantId: await grant.save() }
-}
-
 function personOf(people: Person[], name: string): Person {
   const person = people.find((one) => one.name === name)
   if (!person) throw new Error(`the provider knows no ${name}`)
   return person
-}
-
-async function textOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function portOf(server: Server): number {

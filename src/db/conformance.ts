@@ -123,14 +123,13 @@ export function conformance(name: string, open: () => Promise<Store>): void {
 
     test('events commit in the order of their numbers, without gaps over rollbacks', async () => {
       const seen: number[] = []
-      let isOver = false
-      const reader = (async () => {
-        while (!isOver) {
-          const found = await eventsAfter(db, seen.at(-1) ?? 0, 1000)
-          seen.push(...found.map((event) => event.number))
-        }
+      const writing = new AbortController()
+      const readOn = async (): Promise<void> => {
         const found = await eventsAfter(db, seen.at(-1) ?? 0, 1000)
         seen.push(...found.map((event) => event.number))
+      }
+      const reader = (async () => {
+        while (!writing.signal.aborted) await readOn()
       })()
       const writes = Array.from({ length: 40 }, (_, at) =>
         db
@@ -142,8 +141,9 @@ export function conformance(name: string, open: () => Promise<Store>): void {
           .catch(() => null),
       )
       await Promise.all(writes)
-      isOver = true
+      writing.abort()
       await reader
+      await readOn()
       assert.deepEqual(
         seen,
         Array.from({ length: 30 }, (_, at) => at + 1),

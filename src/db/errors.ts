@@ -46,7 +46,8 @@ export function fromDatabase(error: unknown): unknown {
   if (code === foreignKeyViolation) {
     return new Failure('conflict', 'something that this refers to was deleted meanwhile', { cause })
   }
-  if (passing.has(code)) return new Failure('unavailable', 'the database is busy, try again', { cause })
+  if (passing.has(code))
+    return new Failure('unavailable', 'the database is busy, try again', { cause })
   if (lost.has(code) || code.startsWith('08')) {
     return new Failure('unavailable', 'the database cannot be reached', { cause })
   }

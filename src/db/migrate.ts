@@ -18,7 +18,10 @@ export type Migration = { tag: string; text: string }
  *
  * Refuses a database that knows migrations which this program does not: it belongs to a newer one.
  */
-export async function migrate(db: Database, known: readonly Migration[] = migrations): Promise<void> {
+export async function migrate(
+  db: Database,
+  known: readonly Migration[] = migrations,
+): Promise<void> {
   await db.transaction(async (tx) => {
     await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
     await tx.execute(sql`create table if not exists migrations (

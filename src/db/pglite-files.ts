@@ -13,10 +13,7 @@ declare const INFRA_EMBEDDED: boolean | undefined
 export const pgliteVersion = '0.5.16'
 
 /** Where the set-up keeps the snapshot: the folder of an installed PGlite after its `initdb`. */
-export const snapshotPath = new URL(
-  `../../.cache/pglite-${pgliteVersion}.tar.gz`,
-  import.meta.url,
-)
+export const snapshotPath = new URL(`../../.cache/pglite-${pgliteVersion}.tar.gz`, import.meta.url)
 
 type Embedded = Pick<PGliteOptions, 'pgliteWasmModule' | 'initdbWasmModule' | 'fsBundle'>
 

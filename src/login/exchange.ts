@@ -27,21 +27,21 @@ import { type Claims, lacksClaims, withUserinfo } from './identity.ts'
 import type { PendingLogin } from './pending.ts'
 import { judged, refusedAnswer } from './refusal.ts'
 
-export type Begun = Pick<PendingLogin, 'state' | 'nonce' | 'redirectUri'> & { codeVerifier: string }
+export type Callback = {
+  provider: ProviderRow
+  server: AuthorizationServer
+  /** What the server kept of the login's beginning. */
+  begun: Pick<PendingLogin, 'state' | 'nonce' | 'redirectUri'> & { codeVerifier: string }
+  /** The query that came to the redirect URI, as it came. */
+  query: string
+}
 
 type Party = { call: Call; provider: ProviderRow; server: AuthorizationServer; client: Client }
 
-/**
- * `callback` is the query that came to the redirect URI, as it came.
- *
- * @throws {Failure} `unavailable` where the provider does not answer.
- */
+/** @throws {Failure} `unavailable` where the provider does not answer. */
 export async function exchangeCode(
   call: Call,
-  provider: ProviderRow,
-  server: AuthorizationServer,
-  begun: Begun,
-  callback: string,
+  { provider, server, begun, query }: Callback,
 ): Promise<Claims> {
   const client: Client = {
     client_id: provider.clientId,
@@ -49,7 +49,7 @@ export async function exchangeCode(
   }
   const party = { call, provider, server, client }
   return judged(async () => {
-    const tokens = await tokensFor(party, begun, new URLSearchParams(callback))
+    const tokens = await tokensFor(party, begun, new URLSearchParams(query))
     const claims = getValidatedIdTokenClaims(tokens)
     if (!claims) throw refusedAnswer('it holds no ID token')
     // Checked by the library only where there are several audiences; an ID token that was made
@@ -65,11 +65,11 @@ export async function exchangeCode(
 
 async function tokensFor(
   { call, provider, server, client }: Party,
-  begun: Begun,
-  callback: URLSearchParams,
+  begun: Callback['begun'],
+  query: URLSearchParams,
 ): Promise<TokenEndpointResponse> {
   const requests = requestsBy(call)
-  const parameters = validateAuthResponse(server, client, callback, begun.state)
+  const parameters = validateAuthResponse(server, client, query, begun.state)
   const response = await authorizationCodeGrantRequest(
     server,
     client,

@@ -13,7 +13,7 @@ import {
   loginWorld,
   pendingLogins,
 } from './login.fixtures.ts'
-import { authorizationUrl } from './oidc.ts'
+import { authorizationUrl } from './authorization.ts'
 
 async function worldWithProvider(
   t: TestContext,

@@ -3,25 +3,25 @@
  * browser to the provider, `finish` takes what came back. Who carries the code is not trusted: it
  * counts only together with what this server kept, and with the verifier of the CLI that began.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { and, eq, isNull } from 'drizzle-orm'
-import type { AuthorizationServer } from 'oauth4webapi'
 import type { Call } from '../call.ts'
 import { isSecretOf, newId } from '../credential.ts'
 import type { Database } from '../db/database.ts'
 import { providers } from '../db/schema.ts'
 import { record } from '../events.ts'
 import { followGroups } from '../groups.ts'
-import { countBegunLogin } from '../guesses.ts'
+import { countBegunLogin } from './guesses.ts'
 import type { ProviderRow } from '../providers.ts'
 import { startSession } from '../sessions.ts'
 import { Failure } from '../wire/failure.ts'
 import type { BeginLogin, BegunLogin, FinishLogin, StartedSession } from '../wire/login.ts'
+import { authorizationUrl } from './authorization.ts'
 import { discover } from './discovery.ts'
 import { exchangeCode } from './exchange.ts'
 import { claimsToIdentity, type Identity } from './identity.ts'
 import { userFor } from './join.ts'
-import { keepLogin, type PendingLogin, takeLogin } from './pending.ts'
+import { keepLogin, takeLogin } from './pending.ts'
 import { judgeRedirectUri } from './redirect.ts'
 
 /**
@@ -74,18 +74,20 @@ export async function finishOidcLogin(
   const provider = await offered(call.db, eq(providers.id, login.providerId))
   if (!provider) throw refused('the provider is no longer offered', 'disabled provider')
   const server = await discover(call, provider.issuer)
-  const claims = await exchangeCode(call, provider, server, opened(call, login), callback)
+  const codeVerifier = call.sealer.open(login.codeVerifier, purposeOf(login.id))
+  const begun = { ...login, codeVerifier }
+  const claims = await exchangeCode(call, { provider, server, begun, query: callback })
   const { identity, warnings } = claimsToIdentity(claims, provider)
-  return call.db.transaction((tx) => enter(tx, call, provider, identity, warnings))
+  const started = await call.db.transaction((tx) => enter(tx, call, provider.id, identity))
+  return { ...started, warnings: [...warnings, ...started.warnings] }
 }
 
 /** One transaction: a person is let in whole, with their groups, or not at all. */
 async function enter(
   tx: Database,
   { now, settings }: Call,
-  { id: providerId }: ProviderRow,
+  providerId: string,
   identity: Identity,
-  warnings: string[],
 ): Promise<StartedSession> {
   // Locked: disabling the provider comes before this login and refuses it, or after and ends it.
   const [provider] = await tx
@@ -110,7 +112,7 @@ async function enter(
     ...started,
     user: { id: user.id, email: user.email, admin: user.isAdmin },
     expiresAt: started.expiresAt.toISOString(),
-    warnings: [...warnings, ...followed.warnings],
+    warnings: followed.warnings,
   }
 }
 
@@ -123,43 +125,6 @@ async function offered(
     .from(providers)
     .where(and(which, isNull(providers.disabledAt)))
   return row
-}
-
-/** Where the browser is sent. The provider's own parameters in the endpoint's URL stay. */
-export function authorizationUrl(
-  server: Pick<AuthorizationServer, 'authorization_endpoint' | 'scopes_supported'>,
-  provider: Pick<ProviderRow, 'clientId' | 'scopes'>,
-  kept: { redirectUri: string; state: string; nonce: string; codeVerifier: string },
-): string {
-  const url = new URL(server.authorization_endpoint ?? '')
-  const scopes = scopesFor(provider.scopes, server.scopes_supported)
-  const parameters = {
-    response_type: 'code',
-    client_id: provider.clientId,
-    redirect_uri: kept.redirectUri,
-    scope: scopes.join(' '),
-    state: kept.state,
-    nonce: kept.nonce,
-    code_challenge: createHash('sha256').update(kept.codeVerifier).digest('base64url'),
-    code_challenge_method: 'S256',
-    // Without it a provider ignores the wish for a refresh token (Core section 11).
-    ...(scopes.includes('offline_access') ? { prompt: 'consent' } : {}),
-  }
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  return url.href
-}
-
-/** The scopes that OpenID Connect Core itself names: every provider must know what they mean. */
-const standard = ['email', 'profile', 'offline_access']
-
-/** Only what the provider lists is asked for: some refuse the whole login for one unknown scope. */
-function scopesFor(wanted: string[], listed: string[] | undefined): string[] {
-  const known = listed ?? standard
-  return ['openid', ...wanted.filter((scope) => scope !== 'openid' && known.includes(scope))]
-}
-
-function opened(call: Call, login: PendingLogin) {
-  return { ...login, codeVerifier: call.sealer.open(login.codeVerifier, purposeOf(login.id)) }
 }
 
 const purposeOf = (id: string) => `login ${id} code_verifier`

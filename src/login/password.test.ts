@@ -91,7 +91,7 @@ test('a changed password ends the other sessions and keeps the one that asked', 
 })
 
 test('changing a password needs the old one, whose guesses are counted', async (t) => {
-  const { infra, ana } = await stage(t)
+  const { ana } = await stage(t)
   const change = (oldPassword: string) =>
     ana.client.me.changePassword({ oldPassword, newPassword: 'battery staple' })
   await assert.rejects(

@@ -10,9 +10,9 @@
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { eq, lt, sql } from 'drizzle-orm'
-import type { Database } from './db/database.ts'
-import { guesses } from './db/schema.ts'
-import { Failure } from './wire/failure.ts'
+import type { Database } from '../db/database.ts'
+import { guesses } from '../db/schema.ts'
+import { Failure } from '../wire/failure.ts'
 
 const windowMinutes = 15
 const windowMs = windowMinutes * 60_000
