@@ -10,6 +10,8 @@ import type { Beat } from '../src/wire/link.ts'
 import type { Clock } from './clock.ts'
 import { indexOf, judge, type Index, type NoLease, type Standing } from './standing.ts'
 
+export type { Standing }
+
 /** Slewing and the odd leap second stay far below; a machine that slept, or was set, does not. */
 const tolerableJumpMs = 30_000
 

@@ -1,6 +1,7 @@
 /**
  * The whole server in one process, for tests of its API: the real app on a real database in memory.
- * Opening PGlite takes a second, so a process opens one and each world begins by emptying it.
+ * Opening PGlite takes a second, so a process opens one and each world begins by emptying it; with
+ * `INFRA_TEST_DATABASE_URL`, it empties that PostgreSQL database instead.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -14,6 +15,7 @@ import { formatCredential, hashSecret, newCredential, newId } from '../src/crede
 import type { Store } from '../src/db/database.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openPglite } from '../src/db/pglite.ts'
+import { openPostgres } from '../src/db/postgres.ts'
 import { sessions, users } from '../src/db/schema.ts'
 import { Follow } from '../src/follow.ts'
 import { Hub } from '../src/hub.ts'
@@ -107,7 +109,8 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
 
 async function openShared(): Promise<{ store: Store; authority: Authority; dataDir: string }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'infra-world-'))
-  const store = await openPglite(null)
+  const url = process.env['INFRA_TEST_DATABASE_URL']
+  const store = await (url ? openPostgres(url) : openPglite(null))
   await migrate(store.db)
   const authority = await openAuthority(dataDir, () => new Date())
   process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
