@@ -14,7 +14,7 @@ import { clientFor, type LocalProvider, startProvider } from '../provider.ts'
 import { say, Story, title } from './story.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'infra-demo-'))
-const endings: (() => Promise<unknown> | unknown)[] = [
+const endings: (() => unknown)[] = [
   () => rmSync(dir, { recursive: true, force: true }),
 ]
 let isEnding = false
