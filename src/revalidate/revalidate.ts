@@ -31,7 +31,7 @@ export class Revalidate {
   #looking: Promise<void> | null = null
   #claims: NodeJS.Timeout | null = null
   #wakeAt = Infinity
-  #isOver = false
+  #isRunning = false
 
   constructor(parts: TurnParts) {
     this.#parts = parts
@@ -40,13 +40,14 @@ export class Revalidate {
   async open(): Promise<void> {
     const { db, clock, settings } = this.#parts
     await spreadOverdue(db, clock(), settings.revalidateSeconds)
+    this.#isRunning = true
     this.#claims = setInterval(() => this.#keepClaims(), claimMs / 3)
     this.#claims.unref()
     this.#sleep(0)
   }
 
   async close(): Promise<void> {
-    this.#isOver = true
+    this.#isRunning = false
     if (this.#timer) clearTimeout(this.#timer)
     await this.#looking
     const late = new Promise<void>((resolve) => setTimeout(resolve, closeMs).unref())
@@ -73,7 +74,7 @@ export class Revalidate {
   /** Looks after `ms`, or sooner where that is planned already. */
   #sleep(ms: number): void {
     const at = performance.now() + ms
-    if (this.#isOver || at >= this.#wakeAt) return
+    if (!this.#isRunning || at >= this.#wakeAt) return
     this.#wakeAt = at
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
@@ -85,7 +86,7 @@ export class Revalidate {
 
   /** Never rejects: what fails is tried again, and ends no loop. */
   async #lookOnce(): Promise<void> {
-    if (this.#isOver) return
+    if (!this.#isRunning) return
     const wait = await this.look().catch((thrown: unknown) => {
       log('error', 'nobody was asked about', { error: fromDatabase(thrown) })
       return longestSleepMs
