@@ -59,7 +59,7 @@ const rules: Rule[] = [
   { files: /^src\/hub\//,            may: [/^src\/hub\//, /^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/(admit|expiry|first|follow|installation)\.ts$/, may: [/^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|seal|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/main\.ts$/,        may: [/^src\//, 'hono', anyNode] },
-  { files: /^src\/settings(-fields)?\.ts$/, may: [/^src\/(wire\/|settings-fields\.ts$)/, 'zod', 'yaml', anyNode] },
+  { files: /^src\/settings(-fields)?\.ts$/, may: [/^src\/(wire\/|(settings-fields|credential)\.ts$)/, 'zod', 'yaml', anyNode] },
   { files: /^src\/authority\.ts$/,   may: [/^src\/wire\//, '@peculiar/x509', anyNode] },
   { files: /^src\/seal\.ts$/,        may: [anyNode] },
   { files: /^src\/call\.ts$/,        may: [/^src\/(wire|db\/database|seal|authority|settings)/, 'zod'] },
