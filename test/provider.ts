@@ -106,7 +106,7 @@ export async function startProvider({
     people,
     person: (name) => personOf(people, name),
     login: (url, name) => {
-      return visit(url, issuer, name === null ? 'cancel' : personOf(people, name).sub)
+      return visit(url, issuer, { person: name === null ? 'cancel' : personOf(people, name).sub })
     },
     secrets: () => [...clients.flatMap(({ secret }) => secret ?? []), ...issued],
     stop: () => stop(server),
