@@ -17,6 +17,8 @@ export type Front = {
   fate: (path: string) => Fate
   /** The paths that were asked, and when. */
   asked: { path: string; at: number }[]
+  /** Told when an answer was lost: the provider has done its part, and nobody knows. */
+  lost: () => void
   /** How often this path was asked. */
   count(path: string): number
 }
@@ -31,6 +33,7 @@ export async function startFront(t: TestContext): Promise<Front> {
     behind: '',
     fate: () => 'pass',
     asked: [],
+    lost: () => {},
     count: (path) => front.asked.filter((one) => one.path === path).length,
   }
   server.on('request', (request, response) => handle(front, request, response))
@@ -53,7 +56,10 @@ function handle(front: Front, request: IncomingMessage, response: ServerResponse
   const { method, headers } = request
   const onward = send(`${front.behind}${request.url}`, { method, headers }, (answer) => {
     if (fate === 'lose') {
-      answer.resume().once('end', () => request.socket.destroy())
+      answer.resume().once('end', () => {
+        front.lost()
+        request.socket.destroy()
+      })
       return
     }
     response.writeHead(answer.statusCode ?? 502, answer.headers)
