@@ -6,7 +6,8 @@
  * doubt); the answer takes the doubt away together with the new token. Where the process dies in
  * between, or the answer is lost, the next question finds the doubt and goes by the access token
  * first, which spends nothing; and a refusal of the old refresh token is then no word about the
- * person, because a provider refuses a token that was used twice (decision 7).
+ * person, because a provider refuses a token that was used twice
+ * (`docs/decisions/0007-asking-providers-again.md`).
  */
 import {
   type AuthorizationServer,

@@ -5,6 +5,7 @@ import { and, eq, isNull } from 'drizzle-orm'
 import { type Front, startFront } from '../../test/front.ts'
 import { clientFor, type LocalProvider, type Person, startProvider } from '../../test/provider.ts'
 import { accessKeys, providerTokens, questions, sessions } from '../db/schema.ts'
+import { expire } from '../expiry.ts'
 import { addProvider, begin, finish, type LoginWorld, loginWorld } from '../login/login.fixtures.ts'
 import type { Event } from '../wire/events.ts'
 import type { NewProvider } from '../wire/providers.ts'
@@ -98,7 +99,7 @@ test('a person disabled at the provider loses every session within an interval, 
   await pass(intervalSeconds)
   assert.deepEqual(await live(), [ben.session])
   const ended = await events('session.ended')
-  const named = ended.map(({ detail }) => detail['session'])
+  const named = ended.map(({ detail }) => String(detail['session']))
   assert.deepEqual(named.toSorted(), [ana.session, again.session].toSorted())
   for (const event of ended) {
     assert.deepEqual(event.destinations, [prod])
@@ -327,6 +328,15 @@ test('L10, S4: the provider’s tokens are sealed at rest, and said nowhere', as
   const rows = JSON.stringify(await infra.db.select().from(providerTokens))
   const told = JSON.stringify(await infra.client.events.list()) + infra.said() + rows
   for (const secret of secrets) assert.ok(!told.includes(secret), 'a token is readable')
+  const sessionsTold = JSON.stringify(await infra.client.sessions.list())
+  assert.doesNotMatch(sessionsTold, /token/i)
+  await infra.client.providers.update({ provider: 'local', disabled: true })
+  await expire({ ...infra, clock: () => infra.clock.now })
+  assert.deepEqual(
+    await infra.db.select().from(providerTokens),
+    [],
+    'kept no longer than they serve',
+  )
 })
 
 test('many are asked about evenly and never faster than the limit, and too low a limit is said with the figure', async (t) => {

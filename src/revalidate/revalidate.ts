@@ -11,6 +11,7 @@ import { formatDuration } from '../wire/duration.ts'
 import { log } from '../wire/log.ts'
 import { claimDue, claimMs, nextDue, type Question, renewClaims, spreadOverdue } from './due.ts'
 import { askingNow, paceOf, peopleOf, shortfall } from './pace.ts'
+import type { Turn } from './settle.ts'
 import { spansOf, takeTurn, type TurnParts } from './turn.ts'
 
 const longestSleepMs = 10_000
@@ -124,21 +125,23 @@ export class Revalidate {
 
   #take(provider: ProviderRow, question: Question, isQuiet: boolean): void {
     const begunAt = this.#parts.clock()
-    const started = performance.now()
-    const turn = takeTurn(this.#parts, { question, provider, begunAt }, { isQuiet })
-      .then(({ requests, trouble }) => {
-        this.#learn(provider, requests, (performance.now() - started) / 1000)
-        if (trouble !== null) this.#sayTrouble(provider, trouble)
-      })
-      // The claim runs out and somebody takes it up again.
-      .catch((thrown: unknown) => {
-        log('error', 'a question was not settled', { error: fromDatabase(thrown) })
-      })
-      .finally(() => {
-        this.#running.delete(turn)
-        this.#sleep(shortestSleepMs)
-      })
+    const turn = this.#ask({ question, provider, begunAt }, isQuiet).finally(() => {
+      this.#running.delete(turn)
+      this.#sleep(shortestSleepMs)
+    })
     this.#running.add(turn)
+  }
+
+  /** Never rejects: what is not settled is taken up again when its claim runs out. */
+  async #ask(turn: Turn, isQuiet: boolean): Promise<void> {
+    const started = performance.now()
+    try {
+      const { requests, trouble } = await takeTurn(this.#parts, turn, { isQuiet })
+      this.#learn(turn.provider, requests, (performance.now() - started) / 1000)
+      if (trouble !== null) this.#sayTrouble(turn.provider, trouble)
+    } catch (thrown) {
+      log('error', 'a question was not settled', { error: fromDatabase(thrown) })
+    }
   }
 
   #keepClaims(): void {
