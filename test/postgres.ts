@@ -189,7 +189,8 @@ function groupOf(user: string): string {
  * always, which is also how the suite meets a newer PostgreSQL than this machine's).
  */
 async function programs(dir: string): Promise<string> {
-  const found = process.env['INFRA_TEST_POSTGRES'] === 'registry' ? undefined : places().find(isRecent)
+  const found =
+    process.env['INFRA_TEST_POSTGRES'] === 'registry' ? undefined : places().find(isRecent)
   if (found !== undefined) return found
   const cached = join(homedir(), '.cache', 'infra', `postgres-${released}`)
   if (!existsSync(cached)) download(cached)
