@@ -5,10 +5,10 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs'
+import { readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import postgres from 'postgres'
 import { until } from './processes.ts'
@@ -29,10 +29,11 @@ export type Postgres = {
   end(): Promise<void>
 }
 
-/** Makes a cluster of databases in `dir`, which must not be there yet, and starts it. */
-export async function startPostgres(dir: string): Promise<Postgres> {
+/** Makes a cluster of databases in a folder of its own, and starts it. */
+export async function startPostgres(): Promise<Postgres> {
   const port = await freePort()
-  mkdirSync(dir, { recursive: true, mode: 0o755 })
+  const dir = mkdtempSync(join(tmpdir(), 'infra-postgres-'))
+  chmodSync(dir, 0o755)
   const runner = runnerOf(dir)
   const bin = await programs(dir)
   const data = join(dir, 'data')
@@ -90,7 +91,7 @@ class Server implements Postgres {
     const flags = Object.entries({ ...settings, ...hasty, max_connections: 200 }).flatMap(
       ([name, value]) => ['-c', `${name}=${value}`],
     )
-    this.#child = runner.open(join(bin, 'postgres'), ['-D', data, ...flags], join(dir, 'log'))
+    this.#child = runner.open(join(bin, 'postgres'), ['-D', data, ...flags])
     await until('PostgreSQL answers', async () => {
       if (this.#child?.exitCode !== null) throw new Error(readFileSync(join(dir, 'log'), 'utf8'))
       return asSuperuser(url, 'select 1').then(
@@ -121,22 +122,24 @@ class Server implements Postgres {
     const pidFile = readFileSync(join(this.#place.data, 'postmaster.pid'), 'utf8')
     process.kill(Number(pidFile.split('\n')[0]), signal)
     await ended
+    child.stdin?.destroy()
     await until('its port is free again', () => isFree(this.port))
   }
 }
 
 type Runner = {
   run(program: string, args: string[]): void
-  open(program: string, args: string[], log: string): ChildProcess
+  open(program: string, args: string[]): ChildProcess
 }
 
 /**
- * Ends what it runs when this process ends, however that ends: the pipe closes, and SIGQUIT is
+ * Ends what it runs, and removes the folder, when this process ends, however that ends: the pipe closes, and SIGQUIT is
  * PostgreSQL's word for "at once".
  */
 const tether =
-  'log=$1; shift; exec 3<&0; "$@" </dev/null >>"$log" 2>&1 & child=$!; ' +
-  '(cat <&3 >/dev/null; kill -QUIT $child 2>/dev/null) & exec 3<&-; wait $child; exit $?'
+  'dir=$1; shift; exec 3<&0; "$@" </dev/null >>"$dir/log" 2>&1 & child=$!; ' +
+  '(cat <&3 >/dev/null; kill -QUIT $child 2>/dev/null && sleep 1 && rm -rf "$dir") & ' +
+  'exec 3<&-; wait $child; exit $?'
 
 /** As root: as the user `postgres`, or `nobody`, who owns `dir` from here on. */
 function runnerOf(dir: string): Runner {
@@ -150,8 +153,8 @@ function runnerOf(dir: string): Runner {
       const [file = program, ...rest] = [...prefix, program, ...args]
       execFileSync(file, rest, { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] })
     },
-    open: (program, args, log) => {
-      const command = ['sh', '-c', tether, 'sh', log, program, ...args]
+    open: (program, args) => {
+      const command = ['sh', '-c', tether, 'sh', dir, program, ...args]
       const [file = 'sh', ...rest] = [...prefix, ...command]
       const child = spawn(file, rest, { cwd: dir, env, stdio: ['pipe', 'ignore', 'ignore'] })
       child.stdin?.on('error', () => {})
