@@ -7,7 +7,6 @@
  * CA are not in it, or the file alone would open everything.
  */
 import { createReadStream, createWriteStream, existsSync, renameSync, rmSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
@@ -172,19 +171,25 @@ async function headIn(file: string, lines: AsyncIterator<unknown>): Promise<Head
   return head.data
 }
 
-/** Each line as the JSON that it is. A file cut short says so here or by its missing end. */
+/**
+ * Each line as the JSON that it is. A file cut short says so here or by its missing end. Not by
+ * `node:readline`, which also ends a line at U+2028, as JSON does not.
+ */
 async function* readLines(file: string): AsyncGenerator<unknown> {
   const unzipped = createGunzip()
   const read = pipeline(createReadStream(file), unzipped).catch((error: unknown) => error)
   try {
-    for await (const line of createInterface({ input: unzipped, crlfDelay: Infinity })) {
-      yield JSON.parse(line) as unknown
+    let rest = ''
+    for await (const text of unzipped.setEncoding('utf8')) {
+      const lines = (rest + String(text)).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) yield JSON.parse(line) as unknown
     }
+    if (rest !== '') yield JSON.parse(rest) as unknown
   } catch (cause) {
-    throw broken(file, cause)
+    // What a caller throws does not come by here: a generator is told by `return`.
+    throw broken(file, (await read) ?? cause)
   }
-  const failed = await read
-  if (failed !== undefined) throw broken(file, failed)
 }
 
 function broken(file: string, cause?: unknown): Failure {

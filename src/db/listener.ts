@@ -15,7 +15,7 @@ const silentAfterMs = 10_000
 const againAfterMs = 500
 
 /** Held in common by whoever listens, alone by a restore. Nothing else locks by this number. */
-export const runningLock = 4_772_002
+export const runningLock = 4_772_900
 
 type Options = NonNullable<Parameters<typeof postgres>[1]>
 type Connection = { client: Sql; lost: Promise<void> }
