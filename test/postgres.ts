@@ -25,6 +25,9 @@ export type Postgres = {
   kill(): Promise<void>
   stop(): Promise<void>
   start(): Promise<void>
+  /** A copy of all that is stored, as of a disk's snapshot; and that copy in place of what is. */
+  copy(): Promise<string>
+  putBack(copy: string): Promise<void>
   /** Stops it for good. */
   end(): Promise<void>
 }
@@ -107,6 +110,23 @@ class Server implements Postgres {
 
   async stop(): Promise<void> {
     await this.#signal('SIGINT')
+  }
+
+  async copy(): Promise<string> {
+    const { dir, data, runner } = this.#place
+    const copy = join(dir, `copy-${randomBytes(4).toString('hex')}`)
+    await this.stop()
+    runner.run('cp', ['-a', data, copy])
+    await this.start()
+    return copy
+  }
+
+  async putBack(copy: string): Promise<void> {
+    const { data, runner } = this.#place
+    await this.stop()
+    runner.run('rm', ['-rf', data])
+    runner.run('cp', ['-a', copy, data])
+    await this.start()
   }
 
   async end(): Promise<void> {

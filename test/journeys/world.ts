@@ -18,13 +18,15 @@ const adminEmail = 'admin@example.com'
 
 export type Environment = Record<string, string>
 
+type JourneyOptions = { env?: Environment; store?: 'PGlite' | 'as the run says' }
+
 /** Starts a server in a new folder; all of it ends with the test. */
 export async function journey(
   t: TestContext,
-  { env = {} }: { env?: Environment } = {},
+  { env = {}, store = 'as the run says' }: JourneyOptions = {},
 ): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
-  const postgres = process.env['INFRA_TEST_DATABASE_URL']
+  const postgres = store === 'PGlite' ? null : process.env['INFRA_TEST_DATABASE_URL']
   const database = postgres && !env['DATABASE_URL'] ? await freshDatabase(postgres) : null
   const stored = database ? { DATABASE_URL: database.url } : {}
   const world = new World(dir, await freePort(), { ...stored, ...env })
