@@ -6,8 +6,8 @@ import { type World, world } from '../test/world.ts'
 import { readEpoch } from './access.ts'
 import { events } from './db/schema.ts'
 import { eventsAfter, newest } from './events.ts'
-import { Hub } from './hub.ts'
-import { FarEnd, linked } from './link.fixtures.ts'
+import { Hub } from './hub/hub.ts'
+import { FarEnd, linked } from './hub/link.fixtures.ts'
 import { closing } from './sockets.ts'
 
 const restored = async ({ db }: World) =>
