@@ -74,6 +74,10 @@ export class Hub implements Links {
     return this.#receipts.linked(destinationId)
   }
 
+  problems(destinationId: string): string[] {
+    return this.#receipts.problems(destinationId)
+  }
+
   enforced(destinationId: string, revision: number, waitMs: number): ReturnType<Links['enforced']> {
     return this.#receipts.enforced(destinationId, revision, waitMs)
   }

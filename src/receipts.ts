@@ -24,6 +24,7 @@ export class Receipt {
   #verified = 0
   #leaseSeconds = 0
   #beatAt: Date | null = null
+  #problems: string[] = []
 
   constructor(destinationId: string, instance: string, clock: () => Date, changed: () => void) {
     this.destinationId = destinationId
@@ -54,6 +55,15 @@ export class Receipt {
 
   beaten(at: Date): void {
     this.#beatAt = at
+  }
+
+  /** What the connector finds wrong in its cluster. */
+  reported(problems: string[]): void {
+    this.#problems = problems
+  }
+
+  get problems(): readonly string[] {
+    return this.#problems
   }
 
   leaseEndsAt(): Date | null {
@@ -104,6 +114,11 @@ export class Receipts {
 
   linked(destinationId: string): number {
     return this.#linkedAt(destinationId).length
+  }
+
+  /** What the linked instances report, each sentence once: replicas see the same cluster. */
+  problems(destinationId: string): string[] {
+    return [...new Set(this.#linkedAt(destinationId).flatMap(({ problems }) => problems))]
   }
 
   async enforced(

@@ -190,9 +190,12 @@ test('the connector binds a role to the infra group of that role, and to nobody 
     },
     'a group of the cluster': { ...good, subjects: [{ ...subject, name: 'system:authenticated' }] },
     'the group of another role': { ...good, subjects: [{ ...subject, name: 'infra:role:edit' }] },
-    'nobody': { ...good, subjects: [] },
+    nobody: { ...good, subjects: [] },
     'somebody besides': { ...good, subjects: [subject, { ...subject, name: 'system:masters' }] },
-    'the group of everywhere, here': { ...shop, subjects: [{ ...subject, name: 'infra:role:edit' }] },
+    'the group of everywhere, here': {
+      ...shop,
+      subjects: [{ ...subject, name: 'infra:role:edit' }],
+    },
     'without labels': { ...good, metadata: { name } },
     'under another name': { ...good, metadata: { labels, name: 'cluster-admin' } },
   }

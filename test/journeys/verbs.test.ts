@@ -42,7 +42,15 @@ test('every verb that opens a stream, by each protocol that kubectl speaks', asy
   await world.cluster.createPod({ namespace, name: pod, ticks: true })
   const connector = await world.destination('prod')
   const ana = await world.loggedIn('ana@example.com')
-  await world.admin.ok(['grants', 'add', ana.email, `prod.${namespace}`, '--role', 'edit', '--wait'])
+  await world.admin.ok([
+    'grants',
+    'add',
+    ana.email,
+    `prod.${namespace}`,
+    '--role',
+    'edit',
+    '--wait',
+  ])
   await ana.ok(['use', `prod.${namespace}`])
 
   for (const { name, env, verb } of protocols) {
