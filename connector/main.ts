@@ -74,7 +74,9 @@ class Connector {
     const onSevered = (count: number) => this.#countSevered(count)
     const deadlines = new Deadlines({ access, streams, clock, onSevered })
     const upstream = () => cluster.target()
-    this.#proxy = new Proxy({ door: new Door({ access }), streams, access, upstream, log })
+    const { streamLog } = settings
+    const door = new Door({ access })
+    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog })
     this.#roles = new Roles({
       ask: cluster.ask,
       current: () => this.#current(),
@@ -204,6 +206,9 @@ class Connector {
       streams: this.#streams.count,
       severed: this.#severed,
       refused: this.#proxy.refusals.counts,
+      ended: this.#proxy.records.ended,
+      carried: this.#proxy.records.carried,
+      problems: this.#problems.length,
     }
   }
 }
