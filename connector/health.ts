@@ -5,7 +5,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
-import { counter, counters, gauge } from '../src/wire/prometheus.ts'
+import { by, counter, counters, gauge, metricsType } from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
 import type { Ending } from './records.ts'
 
@@ -36,7 +36,7 @@ export function whyNotReady({ isServing, lapse }: Facts): string | null {
 
 /** The Prometheus text format, version 0.0.4. */
 export function metricsText(facts: Facts): string {
-  const { up, down } = facts.carried
+  const bytes = by('direction', new Map(Object.entries(facts.carried)))
   const leaseLeft = Math.round(facts.leaseLeftSeconds)
   return [
     gauge('infra_streams_open', 'requests open now', facts.streams),
@@ -45,12 +45,13 @@ export function metricsText(facts: Facts): string {
       'streams cut because access was withdrawn',
       facts.severed,
     ),
-    counters('infra_requests_total', 'requests let in, by how they ended', 'outcome', facts.ended),
-    counters('infra_requests_refused_total', 'requests refused', 'status', facts.refused),
-    counters('infra_stream_bytes_total', 'bytes to and from the API server', 'direction', {
-      up,
-      down,
-    }),
+    counters(
+      'infra_requests_total',
+      'requests let in, by how they ended',
+      by('outcome', facts.ended),
+    ),
+    counters('infra_requests_refused_total', 'requests refused', by('status', facts.refused)),
+    counters('infra_stream_bytes_total', 'bytes to and from the API server', bytes),
     gauge('infra_link_up', 'whether the link to the server is up', facts.isLinked ? 1 : 0),
     gauge('infra_lease_seconds_left', 'how long anybody is let in without the server', leaseLeft),
     gauge('infra_access_revision', 'the newest access that is enforced', facts.revision),
@@ -92,8 +93,7 @@ function answer(url: string, facts: () => Facts, response: ServerResponse): void
 }
 
 function say(response: ServerResponse, status: number, text: string): void {
-  const type = 'text/plain; version=0.0.4; charset=utf-8'
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+  response.writeHead(status, { 'content-type': metricsType, 'cache-control': 'no-store' })
   response.end(`${text}\n`)
 }
 

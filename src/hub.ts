@@ -17,6 +17,7 @@ import { fromDatabase } from './db/errors.ts'
 import { accessKeys, events } from './db/schema.ts'
 import { channel, newest } from './events.ts'
 import { Link, type LinkParts, type Look } from './link.ts'
+import type { LinkNumbers } from './metrics.ts'
 import { Receipts } from './receipts.ts'
 import { closing, type Socket } from './sockets.ts'
 import { log } from './wire/log.ts'
@@ -68,6 +69,10 @@ export class Hub implements Links {
       this.#links.delete(link)
     }
     return { receive: (text) => link.receive(text), detach }
+  }
+
+  get numbers(): LinkNumbers {
+    return { newest: this.#last?.revision ?? null, ...this.#receipts.numbers }
   }
 
   linked(destinationId: string): number {

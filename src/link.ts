@@ -79,6 +79,7 @@ export class Link {
     if (message.kind === 'report') return this.#receipt.reported(message.problems)
     if (message.epoch === this.#sent?.epoch) {
       this.#receipt.acknowledged(message.revision, message.severed)
+      this.#parts.receipts.count(message.severed)
     }
   }
 

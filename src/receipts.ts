@@ -9,6 +9,8 @@ type Connector = WireReceipt['connectors'][number]
 /** From `at` on, everything up to `revision` is enforced. */
 type Step = { revision: number; at: Date; severed: number }
 
+type Totals = { receipts: number; severed: number }
+
 const keptSteps = 256
 const keptGone = 1000
 
@@ -90,6 +92,7 @@ export class Receipt {
 export class Receipts {
   readonly #clock: () => Date
   readonly #linked = new Set<Receipt>()
+  readonly #totals: Totals = { receipts: 0, severed: 0 }
   #gone: Receipt[] = []
   readonly #waiting = new Set<() => void>()
 
@@ -110,6 +113,16 @@ export class Receipts {
     const isBack = [...this.#linked].some((other) => isSame(other, destinationId, instance))
     if (!isBack) this.#gone = [...this.#gone, receipt].slice(-keptGone)
     this.#wake()
+  }
+
+  /** Counts an acknowledgement for the metrics. */
+  count(severed: number): void {
+    this.#totals.receipts += 1
+    this.#totals.severed += severed
+  }
+
+  get numbers(): Totals & { links: number } {
+    return { links: this.#linked.size, ...this.#totals }
   }
 
   linked(destinationId: string): number {

@@ -4,35 +4,39 @@
  */
 export const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 
+type Labels = Record<string, string>
+
 /** A number that goes up and down; null: not known, and then it has no line. */
 export function gauge(name: string, says: string, value: number | null): string {
-  return metric(name, 'gauge', says, value === null ? [] : [['', value]])
+  return metric(name, 'gauge', says, value === null ? [] : [[{}, value]])
 }
 
+/** A number that only grows, until the process starts anew. */
 export function counter(name: string, says: string, value: number): string {
-  return metric(name, 'counter', says, [['', value]])
+  return metric(name, 'counter', says, [[{}, value]])
 }
 
-/** One counter for each value of a label. */
-export function counters(
-  name: string,
-  says: string,
-  label: string,
-  values: ReadonlyMap<string | number, number> | Record<string, number>,
-): string {
-  const each = values instanceof Map ? [...values] : Object.entries(values)
-  return metric(
-    ...([name, 'counter', says] as const),
-    each.map(([value, count]): [string, number] => [`{${label}="${value}"}`, count]),
-  )
+/** The same, once for each set of labels. */
+export function counters(name: string, says: string, values: [Labels, number][]): string {
+  return metric(name, 'counter', says, values)
+}
+
+/** Numbers by one label. */
+export function by(label: string, values: ReadonlyMap<unknown, number>): [Labels, number][] {
+  return [...values].map(([value, count]) => [{ [label]: String(value) }, count])
 }
 
 function metric(
   name: string,
   type: 'gauge' | 'counter',
   says: string,
-  values: [labels: string, value: number][],
+  values: [Labels, number][],
 ): string {
-  const lines = values.map(([labels, value]) => `${name}${labels} ${value}\n`)
+  const lines = values.map(([labels, value]) => `${name}${labelled(labels)} ${value}\n`)
   return `# HELP ${name} ${says}\n# TYPE ${name} ${type}\n${lines.join('')}`
+}
+
+function labelled(labels: Labels): string {
+  const each = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  return each.length === 0 ? '' : `{${each.join(',')}}`
 }

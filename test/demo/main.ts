@@ -14,9 +14,7 @@ import { clientFor, type LocalProvider, startProvider } from '../provider.ts'
 import { say, Story, title } from './story.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'infra-demo-'))
-const endings: (() => unknown)[] = [
-  () => rmSync(dir, { recursive: true, force: true }),
-]
+const endings: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })]
 let isEnding = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(130))
 
