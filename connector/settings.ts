@@ -112,7 +112,16 @@ export function settingsHelp(): string {
     const fallback = defaults[name] ? ` (default ${defaults[name].replace(homedir(), '~')})` : ''
     return `  ${name}${flag}\n      ${Fields.shape[name].description ?? ''}${fallback}\n`
   })
-  return `usage: infra connector [--server URL] [flags]\n\nSettings, by environment or by flag:\n\n${lines.join('')}`
+  return `infra connector: run the connector beside a cluster
+
+Usage: infra connector [--SETTING VALUE ...]
+
+Settings, by environment variable or flag:
+
+${lines.join('')}
+Example:
+  INFRA_ACCESS_KEY_FILE=key infra connector --server https://infra.example.com --endpoint prod.example.com:6443
+`
 }
 
 function defaultsOf(env: Environment): Partial<Record<Name, string>> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { world } from '../test/world.ts'
 import { createHealth } from './app.ts'
-import { linked } from './link.fixtures.ts'
+import { linked } from './hub/link.fixtures.ts'
 import { metricsText, RequestCounts } from './metrics.ts'
 
 test('requests are counted by whom they are for and by their class, and by nothing else', () => {

@@ -1,16 +1,7 @@
 /** The server's numbers, for whoever collects metrics. No name of anybody is in them. */
 import type { Who } from './call.ts'
+import type { LinkNumbers } from './hub/hub.ts'
 import { counter, counters, gauge } from './wire/prometheus.ts'
-
-/** What the hub knows of links and receipts. */
-export type LinkNumbers = {
-  links: number
-  /** The newest event that was looked at; null: none was yet. */
-  newest: number | null
-  /** Acknowledgements of Access, and the streams that were cut for them. */
-  receipts: number
-  severed: number
-}
 
 /** Requests answered, by who may send them and by the class of their answer's status. */
 export class RequestCounts {

@@ -59,9 +59,9 @@ const rules: Rule[] = [
   { files: /^src\/hub\//,            may: [/^src\/hub\//, /^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/(admit|expiry|first|follow|installation)\.ts$/, may: [/^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|seal|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/main\.ts$/,        may: [/^src\//, 'hono', anyNode] },
-  { files: /^src\/settings(-fields)?\.ts$/, may: [/^src\/(wire\/|settings-fields\.ts$)/, 'zod', 'yaml', anyNode] },
+  { files: /^src\/settings(-fields)?\.ts$/, may: [/^src\/(wire\/|(settings-fields|credential)\.ts$)/, 'zod', 'yaml', anyNode] },
   { files: /^src\/authority\.ts$/,   may: [/^src\/wire\//, '@peculiar/x509', anyNode] },
-  { files: /^src\/metrics\.ts$/,    may: [/^src\/wire\//, /^src\/call\.ts$/] },
+  { files: /^src\/metrics\.ts$/,    may: [/^src\/wire\//, /^src\/call\.ts$/, /^src\/hub\/hub\.ts$/] },
   { files: /^src\/seal\.ts$/,        may: [anyNode] },
   { files: /^src\/call\.ts$/,        may: [/^src\/(wire|db\/database|seal|authority|settings)/, 'zod'] },
   ...nouns.map((noun, at): Rule => ({

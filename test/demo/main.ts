@@ -13,6 +13,8 @@ import { productCommand, root } from '../processes.ts'
 import { clientFor, type LocalProvider, startProvider } from '../provider.ts'
 import { say, Story, title } from './story.ts'
 
+// The provider's library warns of what is deprecated in Node; that is not part of the story.
+process.noDeprecation = true
 const dir = mkdtempSync(join(tmpdir(), 'infra-demo-'))
 const endings: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })]
 let isEnding = false

@@ -10,21 +10,30 @@
  * reading found was sent. Whoever cannot read says nothing, and the leases run out.
  */
 import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
-import { readEpoch } from './access.ts'
-import type { ConnectorActor, Links } from './call.ts'
-import type { Store } from './db/database.ts'
-import { fromDatabase } from './db/errors.ts'
-import { accessKeys, events } from './db/schema.ts'
-import { channel, newest } from './events.ts'
+import { readEpoch } from '../access.ts'
+import type { ConnectorActor, Links } from '../call.ts'
+import type { Store } from '../db/database.ts'
+import { fromDatabase } from '../db/errors.ts'
+import { accessKeys, events } from '../db/schema.ts'
+import { channel, newest } from '../events.ts'
 import { Link, type LinkParts, type Look } from './link.ts'
-import type { LinkNumbers } from './metrics.ts'
 import { Receipts } from './receipts.ts'
-import { closing, type Socket } from './sockets.ts'
-import { log } from './wire/log.ts'
+import { closing, type Socket } from '../sockets.ts'
+import { log } from '../wire/log.ts'
 
 /** With more events than this between two looks, every destination counts as concerned. */
 const manyEvents = 1000
 const retryMs = [250, 1000, 4000, 10_000]
+
+/** What the hub knows of links and receipts, in numbers. */
+export type LinkNumbers = {
+  links: number
+  /** The newest event that was looked at; null: none was yet. */
+  newest: number | null
+  /** Acknowledgements of Access, and the streams that were cut for them. */
+  receipts: number
+  severed: number
+}
 
 export class Hub implements Links {
   readonly #store: Store
