@@ -16,6 +16,7 @@ import { Follow } from './follow.ts'
 import { Hub } from './hub/hub.ts'
 import { ensureInstallation, openSealer } from './installation.ts'
 import { providerFetch } from './login/network.ts'
+import { metricsText, RequestCounts } from './metrics.ts'
 import { serve } from './serve.ts'
 import { readSettings, type Settings, settingsHelp } from './settings.ts'
 import { ensureSigningKey } from './signing.ts'
@@ -74,13 +75,15 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
   opened.push(() => expiry.close())
   await expiry.open()
 
-  const parts = { db, settings, sealer, authority, hub, follow, clock }
+  const requests = new RequestCounts()
+  const parts = { db, settings, sealer, authority, hub, follow, requests, clock }
   const app = createApp({ ...parts, providerFetch: providerFetch(settings) })
   const tls = await tlsOf(settings, authority)
   const serving = await serve({ ...settings.listen, tls, app })
   opened.push(() => serving.close())
   if (settings.metricsListen) {
-    const health = await serve({ ...settings.metricsListen, tls: null, app: createHealth(db) })
+    const app = createHealth(db, () => metricsText(requests, hub.numbers))
+    const health = await serve({ ...settings.metricsListen, tls: null, app })
     opened.push(() => health.close())
   }
   log('info', 'listening', {
