@@ -57,6 +57,7 @@ const rules: Rule[] = [
   { files: /^src\/app\.ts$/,         may: [/^src\/(?!ui|main|serve|db\/(?!errors))/, /^hono/, anyNode] },
   { files: /^src\/routes\.ts$/,      may: [/^src\/wire\//, /^src\/call\.ts$/, /^src\/login\//, ...nouns.map(file)] },
   { files: /^src\/login\//,          may: [/^src\/login\//, /^src\/wire\//, schema, /^src\/(call|seal|settings)\.ts$/, ...nouns.map(file), 'oauth4webapi', 'zod', /^drizzle-orm/, anyNode] },
+  { files: /^src\/revalidate\//,     may: [/^src\/(revalidate|login|wire)\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|seal|settings)\.ts$/, ...nouns.map(file), 'oauth4webapi', /^drizzle-orm/, anyNode] },
   { files: /^src\/hub\//,            may: [/^src\/hub\//, /^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/(admit|expiry|first|follow|installation)\.ts$/, may: [/^src\/wire\//, schema, /^src\/db\/errors\.ts$/, /^src\/(call|seal|settings|sockets)\.ts$/, ...nouns.map(file), /^drizzle-orm/, anyNode] },
   { files: /^src\/backup\.ts$/,      may: [/^src\/wire\//, schema, /^src\/db\/(copy|migrate|migrations)\.ts$/, /^src\/(installation|seal)\.ts$/, ...nouns.map(file), /^drizzle-orm/, 'zod', anyNode] },

@@ -131,7 +131,8 @@ export async function openTestStore(): Promise<{ store: Store; drop: () => Promi
 
 async function empty(db: Store['db']): Promise<void> {
   await db.execute(sql`truncate installation, users, providers, groups, memberships, identities,
-    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events cascade`)
+    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events, questions,
+    provider_paces, provider_tokens cascade`)
 }
 
 /** No test of the API leaves this process by accident. */
