@@ -11,6 +11,12 @@ const well: Facts = {
   streams: 3,
   severed: 2,
   refused: new Map([[401, 5]]),
+  ended: new Map([
+    ['answered', 9],
+    ['severed', 2],
+  ]),
+  carried: { up: 10, down: 20 },
+  problems: 1,
 }
 const lapsed = {
   kind: 'no-lease',
@@ -31,12 +37,16 @@ test('a link that is down does not make it unready while its lease runs', () => 
 test('its numbers are told in the Prometheus text format', () => {
   const lines = metricsText(well).split('\n')
   for (const line of [
-    'infra_connector_streams_open 3',
-    'infra_connector_streams_severed_total 2',
-    'infra_connector_requests_refused_total{status="401"} 5',
-    'infra_connector_lease_left_seconds 12',
-    'infra_connector_link_up 1',
-    'infra_connector_access_revision 7',
+    'infra_streams_open 3',
+    'infra_streams_severed_total 2',
+    'infra_requests_refused_total{status="401"} 5',
+    'infra_lease_seconds_left 12',
+    'infra_requests_total{outcome="answered"} 9',
+    'infra_requests_total{outcome="severed"} 2',
+    'infra_stream_bytes_total{direction="down"} 20',
+    'infra_cluster_problems 1',
+    'infra_link_up 1',
+    'infra_access_revision 7',
   ]) {
     assert.ok(lines.includes(line), line)
   }
@@ -57,7 +67,7 @@ test('probes are answered over plain HTTP, and nothing else is', async (t) => {
   assert.match(why, /^nobody is let in: .*lease\n$/)
   facts = well
   assert.deepEqual(await ask('/readyz?verbose'), [200, 'ok\n'])
-  assert.match((await ask('/metrics'))[1], /^infra_connector_link_up 1$/m)
+  assert.match((await ask('/metrics'))[1], /^infra_link_up 1$/m)
   assert.equal((await ask('/api/v1/pods'))[0], 404)
   assert.equal((await ask('/healthz', 'POST'))[0], 405)
 })

@@ -190,7 +190,7 @@ test('the connector serves, is ready with Access, cuts what is open when it stop
   ana.send(requestOf(first.signer.token('u-ana'), watch))
   await ana.until('seen')
   assert.match(api.recorder.text, /^Impersonate-User: ana@example\.com\r$/m)
-  assert.match((await probe('/metrics')).text, /^infra_connector_streams_open 1$/m)
+  assert.match((await probe('/metrics')).text, /^infra_streams_open 1$/m)
 
   running.child.kill('SIGTERM')
   await ana.closed

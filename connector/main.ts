@@ -9,6 +9,7 @@ import { Failure } from '../src/wire/failure.ts'
 import { log } from '../src/wire/log.ts'
 import { version } from '../src/wire/version.ts'
 import { HeldAccess } from './access.ts'
+import { BindingsWatch } from './bindings-watch.ts'
 import { keepIssued, keepOwn } from './certificate.ts'
 import { systemClock } from './clock.ts'
 import { Cluster } from './cluster.ts'
@@ -18,6 +19,7 @@ import { type Facts, listenHealth } from './health.ts'
 import { Link } from './link.ts'
 import { listen, type Listening, type Serving } from './listen.ts'
 import { Proxy } from './proxy.ts'
+import { problemsOf, readRights } from './rights.ts'
 import { Roles } from './roles.ts'
 import { type Environment, readSettings, type Settings, settingsHelp } from './settings.ts'
 import { Streams } from './streams.ts'
@@ -56,11 +58,13 @@ class Connector {
   readonly #streams = new Streams()
   readonly #proxy: Proxy
   readonly #roles: Roles
+  readonly #watch: BindingsWatch
   readonly #certified = Promise.withResolvers<Serving>()
   #serving: Serving | null = null
   #listening: Listening | null = null
   #link: Link | null = null
   #severed = 0
+  #problems: string[] = []
   /** What was started, to be stopped in reverse; null once it is. */
   #closers: (() => void | Promise<void>)[] | null = []
 
@@ -70,8 +74,18 @@ class Connector {
     const onSevered = (count: number) => this.#countSevered(count)
     const deadlines = new Deadlines({ access, streams, clock, onSevered })
     const upstream = () => cluster.target()
-    this.#proxy = new Proxy({ door: new Door({ access }), streams, access, upstream, log })
-    this.#roles = new Roles({ ask: cluster.ask, current: () => this.#current(), log })
+    const { streamLog } = settings
+    const door = new Door({ access })
+    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog })
+    this.#roles = new Roles({
+      ask: cluster.ask,
+      current: () => this.#current(),
+      log,
+      alsoWrong: async () => problemsOf(await readRights(cluster.ask)),
+      onProblems: (problems) => this.#reportProblems(problems),
+    })
+    this.#watch = new BindingsWatch(cluster.follow, () => this.#roles.touched())
+    this.#stopLater(() => this.#watch.close())
     this.#stopLater(() => deadlines.stop())
     this.#stopLater(() => this.#proxy.close())
     this.#stopLater(() => this.#roles.close())
@@ -87,6 +101,7 @@ class Connector {
     log('info', 'listening', { port, endpoint })
     const link = this.#openLink(endpoint)
     this.#link = link
+    link.report(this.#problems)
     this.#stopLater(() => link.close())
   }
 
@@ -152,10 +167,21 @@ class Connector {
       access: this.#access,
       streams: this.#streams,
       clock,
-      onAccess: () => this.#roles.changed(),
+      onAccess: () => this.#accessCame(),
       onSevered: (count) => this.#countSevered(count),
       log,
     })
+  }
+
+  #accessCame(): void {
+    this.#roles.changed()
+    const { current } = this.#access
+    if (current) this.#watch.begin(current.destination.id)
+  }
+
+  #reportProblems(problems: string[]): void {
+    this.#problems = problems
+    this.#link?.report(problems)
   }
 
   /** Access to keep bindings by; while the lease does not run, the cluster is left as it is. */
@@ -180,6 +206,9 @@ class Connector {
       streams: this.#streams.count,
       severed: this.#severed,
       refused: this.#proxy.refusals.counts,
+      ended: this.#proxy.records.ended,
+      carried: this.#proxy.records.carried,
+      problems: this.#problems.length,
     }
   }
 }

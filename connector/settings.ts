@@ -14,6 +14,7 @@ import { type Address, ListenAddress } from '../src/wire/address.ts'
 import { Endpoint } from '../src/wire/destinations.ts'
 import { Duration } from '../src/wire/duration.ts'
 import { Failure } from '../src/wire/failure.ts'
+import { type StreamLog, streamLogs } from './records.ts'
 
 export type Environment = Record<string, string | undefined>
 
@@ -40,6 +41,7 @@ const Fields = z.object({
   INFRA_CONNECTOR_TLS_CERT_FILE: File.optional().describe('a serving certificate of your own, PEM, leaf first; absent: from the server'),
   INFRA_CONNECTOR_TLS_KEY_FILE: File.optional().describe('the private key of that certificate, PEM'),
   INFRA_POLL_INTERVAL: Duration.describe('how often access is asked for apart from the link'),
+  INFRA_STREAM_LOG: z.enum(streamLogs, 'must be all, long or none').describe('which requests the log tells of: all, long (exec, attach, port-forward, watches, logs that are followed) or none'),
   INFRA_METRICS_LISTEN: ListenAddress.optional().describe('plain HTTP for /healthz, /readyz and /metrics; absent: off'),
   KUBECONFIG: File.optional().describe('how to reach the API server; absent: the service account of the pod'),
 })
@@ -58,6 +60,7 @@ export type Settings = {
   dataDir: string
   ownCertificate: { certFile: string; keyFile: string } | null
   pollSeconds: number
+  streamLog: StreamLog
   metricsListen: Address | null
   kubeconfig: string | null
 }
@@ -78,6 +81,7 @@ export function readSettings(argv: string[], env: Environment): Settings {
     dataDir: fields.INFRA_CONNECTOR_DATA_DIR,
     ownCertificate: ownCertificateOf(fields),
     pollSeconds: fields.INFRA_POLL_INTERVAL,
+    streamLog: fields.INFRA_STREAM_LOG,
     metricsListen: fields.INFRA_METRICS_LISTEN ?? null,
     kubeconfig: fields.KUBECONFIG ?? null,
   }
@@ -126,6 +130,7 @@ function defaultsOf(env: Environment): Partial<Record<Name, string>> {
     INFRA_CONNECTOR_LISTEN: '[::]:6443',
     INFRA_CONNECTOR_DATA_DIR: join(state, 'infra', 'connector'),
     INFRA_POLL_INTERVAL: '5m',
+    INFRA_STREAM_LOG: 'long',
   }
 }
 

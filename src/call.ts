@@ -28,6 +28,8 @@ export type ConnectorActor = Extract<Actor, { kind: 'connector' }>
 /** What the hub knows of links, for the nouns that may not know the hub. */
 export type Links = {
   linked(destinationId: string): number
+  /** What the linked instances find wrong in their cluster. */
+  problems(destinationId: string): string[]
   /** Resolves when every linked instance has enforced `revision`, or after `waitMs`. */
   enforced(destinationId: string, revision: number, waitMs: number): Promise<Receipt['connectors']>
 }

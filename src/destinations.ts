@@ -145,6 +145,7 @@ function toWire(row: DestinationRow, { settings, links }: Call): Destination {
     leaseSeconds: row.leaseSeconds ?? settings.leaseSeconds,
     onLeaseEnd: row.onLeaseEnd,
     linked: links.linked(row.id),
+    problems: links.problems(row.id),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),
   }

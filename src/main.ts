@@ -1,6 +1,7 @@
 /** The server: reads its settings, puts the parts together, and stops them in reverse. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { createApp, createHealth } from './app.ts'
 import { type Authority, openAuthority, serverHosts } from './authority.ts'
 import { backup, restore } from './backup.ts'
@@ -16,7 +17,9 @@ import { Follow } from './follow.ts'
 import { Hub } from './hub/hub.ts'
 import { ensureInstallation, openSealer } from './installation.ts'
 import { providerFetch } from './login/network.ts'
+import { metricsText, RequestCounts } from './metrics.ts'
 import { serve } from './serve.ts'
+import { Revalidate } from './revalidate/revalidate.ts'
 import { readSettings, type Settings, settingsHelp } from './settings.ts'
 import { ensureSigningKey } from './signing.ts'
 import { Failure } from './wire/failure.ts'
@@ -74,13 +77,20 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
   opened.push(() => expiry.close())
   await expiry.open()
 
-  const parts = { db, settings, sealer, authority, hub, follow, clock }
-  const app = createApp({ ...parts, providerFetch: providerFetch(settings) })
+  const requests = new RequestCounts()
+  const fetch = providerFetch(settings)
+  const parts = { db, settings, sealer, authority, hub, follow, requests, clock }
+  const app = createApp({ ...parts, providerFetch: fetch })
+  const wait = (ms: number) => setTimeout(ms, undefined, { ref: false })
+  const revalidate = new Revalidate({ ...parts, providerFetch: fetch, wait })
+  opened.push(() => revalidate.close())
+  await revalidate.open()
   const tls = await tlsOf(settings, authority)
   const serving = await serve({ ...settings.listen, tls, app })
   opened.push(() => serving.close())
   if (settings.metricsListen) {
-    const health = await serve({ ...settings.metricsListen, tls: null, app: createHealth(db) })
+    const app = createHealth(db, () => metricsText(requests, hub.numbers))
+    const health = await serve({ ...settings.metricsListen, tls: null, app })
     opened.push(() => health.close())
   }
   log('info', 'listening', {

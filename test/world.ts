@@ -21,6 +21,7 @@ import { Follow } from '../src/follow.ts'
 import { Hub } from '../src/hub/hub.ts'
 import { ensureInstallation } from '../src/installation.ts'
 import { Sealer } from '../src/seal.ts'
+import { RequestCounts } from '../src/metrics.ts'
 import { readSettings, type Settings } from '../src/settings.ts'
 import { ensureSigningKey } from '../src/signing.ts'
 import { Client, type Fetch } from '../src/wire/client.ts'
@@ -44,6 +45,7 @@ export type World = {
   authority: Authority
   hub: Hub
   follow: Follow
+  requests: RequestCounts
   /** What the server holds to be now; tests set it. */
   clock: { now: Date }
   fetch: Fetch
@@ -78,8 +80,9 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const providerFetch = options.providerFetch ?? refuse
   const hub = new Hub(store, settings, now)
   const follow = new Follow(store)
+  const requests = new RequestCounts()
   const app = createApp({
-    ...{ db, settings, sealer, authority, hub, follow, providerFetch, clock: now },
+    ...{ db, settings, sealer, authority, hub, follow, requests, providerFetch, clock: now },
   })
   await hub.open()
   await follow.open()
@@ -104,7 +107,7 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const admin = await user('root@example.com', { admin: true })
   const stranger = new Client('http://server', null, fetch)
   return {
-    ...{ app, store, db, settings, sealer, authority, hub, follow, clock, fetch },
+    ...{ app, store, db, settings, sealer, authority, hub, follow, requests, clock, fetch },
     ...{ admin, client: admin.client, stranger, clientOf, user },
   }
 }
@@ -128,7 +131,8 @@ export async function openTestStore(): Promise<{ store: Store; drop: () => Promi
 
 async function empty(db: Store['db']): Promise<void> {
   await db.execute(sql`truncate installation, users, providers, groups, memberships, identities,
-    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events cascade`)
+    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events, questions,
+    provider_paces, provider_tokens cascade`)
 }
 
 /** No test of the API leaves this process by accident. */

@@ -107,6 +107,9 @@ const show = command({
         Lease: formatDuration(it.leaseSeconds),
         'When it ends': `${it.onLeaseEnd} open streams`,
         'Connectors linked': String(it.linked),
+        ...Object.fromEntries(
+          it.problems.map((problem, at) => [at === 0 ? 'Problems' : `(${at + 1})`, problem]),
+        ),
         'Last seen': when(it.lastSeenAt) || 'never',
         Added: when(it.createdAt),
       })

@@ -270,3 +270,19 @@ test('pings that come together share one look at the database', async (t) => {
   // A look is four queries; the first ping has one of its own, the others share the next.
   assert.equal(counted.selects() - before, 8)
 })
+
+test('what a connector reports of its cluster is shown while it is linked', async (t) => {
+  const w = await world(t)
+  const far = await linked(w, 'prod')
+  const other = new FarEnd(w.hub, far.at)
+  other.hello('two')
+  const problems = ['there is no cluster role absent']
+  far.say({ kind: 'report', problems })
+  other.say({ kind: 'report', problems: [...problems, 'another'] })
+  const shown = async () => (await w.client.destinations.get('prod')).problems
+  assert.deepEqual(await shown(), ['there is no cluster role absent', 'another'])
+  other.detach()
+  assert.deepEqual(await shown(), problems)
+  far.say({ kind: 'report', problems: [] })
+  assert.deepEqual(await shown(), [])
+})

@@ -29,6 +29,16 @@ const retryMs = [250, 1000, 4000, 10_000]
 /** A connector is believed once an hour: with its key, somebody could make all of them begin anew. */
 const believeEveryMs = 3_600_000
 
+/** What the hub knows of links and receipts, in numbers. */
+export type LinkNumbers = {
+  links: number
+  /** The newest event that was looked at; null: none was yet. */
+  newest: number | null
+  /** Acknowledgements of Access, and the streams that were cut for them. */
+  receipts: number
+  severed: number
+}
+
 export class Hub implements Links {
   readonly #store: Store
   readonly #parts: Omit<LinkParts, 'actor' | 'socket'>
@@ -77,8 +87,16 @@ export class Hub implements Links {
     return { receive: (text) => link.receive(text), detach }
   }
 
+  get numbers(): LinkNumbers {
+    return { newest: this.#last?.revision ?? null, ...this.#receipts.numbers }
+  }
+
   linked(destinationId: string): number {
     return this.#receipts.linked(destinationId)
+  }
+
+  problems(destinationId: string): string[] {
+    return this.#receipts.problems(destinationId)
   }
 
   enforced(destinationId: string, revision: number, waitMs: number): ReturnType<Links['enforced']> {

@@ -82,8 +82,10 @@ export class Link {
     if (message.kind === 'hello') return this.#greet(message)
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
     if (message.kind === 'ping') return void this.#beat(message.id)
+    if (message.kind === 'report') return this.#receipt.reported(message.problems)
     if (message.epoch === this.#sent?.epoch) {
       this.#receipt.acknowledged(message.revision, message.severed)
+      this.#parts.receipts.count(message.severed)
     }
   }
 

@@ -9,6 +9,8 @@ type Connector = WireReceipt['connectors'][number]
 /** From `at` on, everything up to `revision` is enforced. */
 type Step = { revision: number; at: Date; severed: number }
 
+type Totals = { receipts: number; severed: number }
+
 const keptSteps = 256
 const keptGone = 1000
 
@@ -24,6 +26,7 @@ export class Receipt {
   #verified = 0
   #leaseSeconds = 0
   #beatAt: Date | null = null
+  #problems: string[] = []
 
   constructor(destinationId: string, instance: string, clock: () => Date, changed: () => void) {
     this.destinationId = destinationId
@@ -56,6 +59,15 @@ export class Receipt {
     this.#beatAt = at
   }
 
+  /** What the connector finds wrong in its cluster. */
+  reported(problems: string[]): void {
+    this.#problems = problems
+  }
+
+  get problems(): readonly string[] {
+    return this.#problems
+  }
+
   leaseEndsAt(): Date | null {
     return this.#beatAt && new Date(this.#beatAt.getTime() + this.#leaseSeconds * 1000)
   }
@@ -80,6 +92,7 @@ export class Receipt {
 export class Receipts {
   readonly #clock: () => Date
   readonly #linked = new Set<Receipt>()
+  readonly #totals: Totals = { receipts: 0, severed: 0 }
   #gone: Receipt[] = []
   readonly #waiting = new Set<() => void>()
 
@@ -102,8 +115,23 @@ export class Receipts {
     this.#wake()
   }
 
+  /** Counts an acknowledgement for the metrics. */
+  count(severed: number): void {
+    this.#totals.receipts += 1
+    this.#totals.severed += severed
+  }
+
+  get numbers(): Totals & { links: number } {
+    return { links: this.#linked.size, ...this.#totals }
+  }
+
   linked(destinationId: string): number {
     return this.#linkedAt(destinationId).length
+  }
+
+  /** What the linked instances report, each sentence once: replicas see the same cluster. */
+  problems(destinationId: string): string[] {
+    return [...new Set(this.#linkedAt(destinationId).flatMap(({ problems }) => problems))]
   }
 
   async enforced(

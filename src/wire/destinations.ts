@@ -22,6 +22,8 @@ export const Destination = z.object({
   onLeaseEnd: z.enum(['cut', 'keep']),
   /** How many connector instances hold a link to this server now. */
   linked: z.number().int(),
+  /** What its connectors find wrong in the cluster, a sentence each: roles that are missing, … */
+  problems: z.array(z.string()).default([]),
   lastSeenAt: Instant.nullable(),
   createdAt: Instant,
 })
