@@ -347,18 +347,20 @@ test('many are asked about evenly and never faster than the limit, and too low a
   })
   const { infra, front, pass, logIn } = await scene(t, {
     people,
-    rules: { questionsPerMinute: 60, questionsAtOnce: 2 },
+    // The ID token does not hold these groups, so that each question takes two requests.
+    rules: { questionsPerMinute: 60, questionsAtOnce: 2, groupsClaim: 'roles' },
   })
   for (const { name } of people) await logIn(name)
+  const requests = () => front.count('/token') + front.count('/me')
   const perSecond: number[] = []
   for (let second = 0; second < 2 * intervalSeconds; second += 1) {
-    const before = front.count('/token')
+    const before = requests()
     const started = infra.clock.now.getTime()
     await pass(1)
     const spent = (infra.clock.now.getTime() - started) / 1000
-    perSecond.push((front.count('/token') - before) / spent)
+    perSecond.push((requests() - before) / spent)
   }
-  assert.ok(Math.max(...perSecond) <= 2, `at most ${Math.max(...perSecond)} a second`)
+  assert.ok(Math.max(...perSecond) <= 1, `at most ${Math.max(...perSecond)} a second`)
   const all = perSecond.reduce((sum, one) => sum + one, 0)
   assert.ok(all >= intervalSeconds, `${all} were asked`)
   const warning = /"message":"the limits of a provider[^\n]*"questionsPerMinute":(\d+)/.exec(

@@ -103,7 +103,7 @@ const unclaimed = { claimedBy: null, claimedUntil: null }
 
 /**
  * Writes to the question if the claim stands and the provider was not disabled meanwhile. Locks the
- * provider first, as a login does, so that the two never wait for each other.
+ * provider first and then the user, as a login does, so that no two wait for each other.
  */
 async function isStillOurs(
   tx: Database,
@@ -116,6 +116,12 @@ async function isStillOurs(
     .where(and(eq(providers.id, provider.id), isNull(providers.disabledAt)))
     .for('share')
   if (!enabled) return false
+  const [user] = await tx
+    .select({ id: users.id })
+    .from(users)
+    .where(eq(users.id, question.userId))
+    .for('key share')
+  if (!user) return false
   const { userId, providerId, claimedBy } = question
   const written = await tx
     .update(questions)
