@@ -175,7 +175,7 @@ async function headIn(file: string, lines: AsyncIterator<unknown>): Promise<Head
  * Each line as the JSON that it is. A file cut short says so here or by its missing end. Not by
  * `node:readline`, which also ends a line at U+2028, as JSON does not.
  */
-async function* readLines(file: string): AsyncGenerator<unknown> {
+async function* readLines(file: string): AsyncGenerator {
   const unzipped = createGunzip()
   const read = pipeline(createReadStream(file), unzipped).catch((error: unknown) => error)
   try {

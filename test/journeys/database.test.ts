@@ -25,9 +25,9 @@ async function postgresOf(t: TestContext): Promise<Postgres> {
 function underLoad(world: World) {
   const acknowledged: string[] = []
   const refused: { status: number; text: string }[] = []
-  let isEnough = false
+  const ending = new AbortController()
   const adding = (async () => {
-    for (let n = 1; !isEnough; n += 1) {
+    for (let n = 1; !ending.signal.aborted; n += 1) {
       const email = `user${n}@example.com`
       const response = await world.api('POST', '/api/users', { email }).catch(() => null)
       if (response?.ok) acknowledged.push(email)
@@ -35,7 +35,7 @@ function underLoad(world: World) {
     }
   })()
   const enough = async (): Promise<void> => {
-    isEnough = true
+    ending.abort()
     await adding
   }
   return { acknowledged, refused, enough }
