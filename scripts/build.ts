@@ -25,12 +25,11 @@ function buildExecutable(): void {
   console.error(`dist/infra: ${megabytes(statSync(executable).size)}`)
 }
 
-/** A chunk for each part that is loaded on demand: kubectl waits for the first one only. */
 function buildBundles(): void {
   const draft = `${bundles}.draft`
   rmSync(draft, { recursive: true, force: true })
   bunBuild([
-    ...['--target=node', '--splitting', '--outdir', draft],
+    ...['--target=node', '--outdir', draft],
     ...['--entry-naming', 'infra.mjs', '--chunk-naming', '[name]-[hash].mjs'],
   ])
   // Whatever package the folder is put into, this is what it is, and what it needs.
@@ -54,11 +53,13 @@ function renameIfThere(from: string, to: string): void {
   if (statSync(from, { throwIfNoEntry: false })) renameSync(from, to)
 }
 
+/** `--splitting`: a chunk for each part loaded on demand, as kubectl waits for the first of them. */
 function bunBuild(args: string[]): void {
   const { status } = spawnSync(
     join(root, 'node_modules', '.bin', 'bun'),
     [
-      ...['build', '--minify', '--format=esm', '--define', 'INFRA_EMBEDDED=true', ...args],
+      ...['build', '--minify', '--format=esm', '--splitting'],
+      ...['--define', 'INFRA_EMBEDDED=true', ...args],
       join(root, 'cli', 'main.ts'),
     ],
     { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },

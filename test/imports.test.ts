@@ -43,6 +43,7 @@ type Rule = { files: RegExp; may: (string | RegExp)[] }
 const rules: Rule[] = [
   { files: /\.test\.ts$|fixtures\.ts$|^test\/|^bench\/|^scripts\/|^drizzle\.config/, may: [/./, anyNode] },
   { files: /^src\/wire\/dial\.ts$/, may: [/^src\/wire\//, 'ws', 'undici', anyNode] },
+  { files: /^src\/wire\/(proxy|tunnel)\.ts$/, may: [/^src\/wire\//, anyNode] },
   { files: /^src\/wire\//,          may: [/^src\/wire\//, 'zod'] },
   { files: /^src\/db\//,            may: [/^src\/db\//, /^src\/wire\/(failure|log)\.ts$/, /^drizzle\//, /^drizzle-orm/, 'postgres', /^@electric-sql\/pglite/, anyNode] },
   { files: /^src\/serve\.ts$/,      may: [/^src\//, /^hono/, /^@hono\/node-server/, 'ws', 'bun', anyNode] },
