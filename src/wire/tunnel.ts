@@ -26,7 +26,9 @@ export async function throughProxy(
   giveUp(() => socket.destroy(new Error('nobody waits for it')))
   try {
     await connected(socket, proxy, to)
-    return to.tls ? await secured(socket, to, to.tls) : socket
+    if (to.tls) return await secured(socket, to, to.tls)
+    // Nothing comes before our first word, so nothing is lost by it.
+    return socket.resume()
   } catch (error) {
     socket.destroy()
     throw error
