@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { dial } from './far-ends.ts'
+import { dial } from './far-ends.fixtures.ts'
 import { certificateFor, requestOf, world } from './fixtures.ts'
 import { listen } from './listen.ts'
 

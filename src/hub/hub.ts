@@ -10,16 +10,16 @@
  * reading found was sent. Whoever cannot read says nothing, and the leases run out.
  */
 import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
-import { readEpoch } from './access.ts'
-import type { ConnectorActor, Links } from './call.ts'
-import type { Store } from './db/database.ts'
-import { fromDatabase } from './db/errors.ts'
-import { accessKeys, events } from './db/schema.ts'
-import { channel, newest } from './events.ts'
+import { readEpoch } from '../access.ts'
+import type { ConnectorActor, Links } from '../call.ts'
+import type { Store } from '../db/database.ts'
+import { fromDatabase } from '../db/errors.ts'
+import { accessKeys, events } from '../db/schema.ts'
+import { channel, newest } from '../events.ts'
 import { Link, type LinkParts, type Look } from './link.ts'
 import { Receipts } from './receipts.ts'
-import { closing, type Socket } from './sockets.ts'
-import { log } from './wire/log.ts'
+import { closing, type Socket } from '../sockets.ts'
+import { log } from '../wire/log.ts'
 
 /** With more events than this between two looks, every destination counts as concerned. */
 const manyEvents = 1000

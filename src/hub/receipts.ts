@@ -2,8 +2,8 @@
  * Who has enforced what: the acknowledgements of connector instances, kept while a link lives and,
  * for an instance that is gone, until its lease has surely ended.
  */
-import type { Links } from './call.ts'
-import type { Receipt as WireReceipt } from './wire/destinations.ts'
+import type { Links } from '../call.ts'
+import type { Receipt as WireReceipt } from '../wire/destinations.ts'
 
 type Connector = WireReceipt['connectors'][number]
 /** From `at` on, everything up to `revision` is enforced. */

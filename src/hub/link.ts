@@ -1,15 +1,15 @@
 /** The server's end of one link: what its connector was sent, and whether that still holds. */
-import { readAccess } from './access.ts'
-import type { ConnectorActor } from './call.ts'
-import type { Database } from './db/database.ts'
-import { fromDatabase } from './db/errors.ts'
+import { readAccess } from '../access.ts'
+import type { ConnectorActor } from '../call.ts'
+import type { Database } from '../db/database.ts'
+import { fromDatabase } from '../db/errors.ts'
 import { markSeen, recordEndpoint } from './hello.ts'
 import type { Receipt, Receipts } from './receipts.ts'
-import type { Settings } from './settings.ts'
-import { closing, maxBacklog, type Socket } from './sockets.ts'
-import type { Access } from './wire/access.ts'
-import { FromConnector, type FromServer, type Hello } from './wire/link.ts'
-import { log } from './wire/log.ts'
+import type { Settings } from '../settings.ts'
+import { closing, maxBacklog, type Socket } from '../sockets.ts'
+import type { Access } from '../wire/access.ts'
+import { FromConnector, type FromServer, type Hello } from '../wire/link.ts'
+import { log } from '../wire/log.ts'
 
 /** What a look at the database found, when it was read at `at`. */
 export type Look = {

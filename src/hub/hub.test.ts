@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
-import { world } from '../test/world.ts'
-import { parseCredential } from './credential.ts'
-import { record } from './events.ts'
+import { world } from '../../test/world.ts'
+import { parseCredential } from '../credential.ts'
+import { record } from '../events.ts'
 import { Hub } from './hub.ts'
 import { FarEnd, holdingBack, linked } from './link.fixtures.ts'
-import { rotate } from './signing.ts'
-import { closing } from './sockets.ts'
+import { rotate } from '../signing.ts'
+import { closing } from '../sockets.ts'
 
 test('a connector is sent nothing before its hello, and then its Access', async (t) => {
   const w = await world(t)
