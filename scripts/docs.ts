@@ -19,6 +19,7 @@ export const cliVariables: [name: string, says: string][] = [
   ['INFRA_USER', 'the e-mail to log in with'],
   ['INFRA_PASSWORD', 'the password to log in with'],
   ['INFRA_NEW_PASSWORD', 'the password to change a one-time password to'],
+  ['INFRA_CLIENT_SECRET', 'the client secret of a provider that is added or edited'],
   ['INFRA_NON_INTERACTIVE', '`true`: nothing is asked; what is missing is an error'],
   ['INFRA_INSECURE_HTTP', 'unsafe, `true`: lets a server be plain HTTP'],
   ['INFRA_CONFIG_DIR', 'where sessions and cached tokens are kept'],
