@@ -125,7 +125,7 @@ async function environmentOf(
   const from: [string, string][] = []
   for (const { configMapRef } of container['envFrom'] ?? []) {
     const { data } = await object(world, `${namespaced}/configmaps/${configMapRef.name}`)
-    from.push(...(Object.entries(data) as [string, string][]))
+    from.push(...Object.entries<string>(data))
   }
   const own = (container['env'] ?? []).flatMap(
     ({ name, value }: { name: string; value?: string }) =>
