@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Cluster, sharedCluster } from '../cluster/cluster.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
+import { freshDatabase } from '../postgres.ts'
 import { type Exit, productCommand, run, Running, until } from '../processes.ts'
 
 const adminEmail = 'admin@example.com'
@@ -20,6 +21,7 @@ export type Environment = Record<string, string>
 export type Place = {
   /** The server's settings beside those of every journey. */
   env?: Environment
+  store?: 'PGlite' | 'as the run says'
   /** The host of every URL and endpoint; a name is of this machine. */
   host?: string
   /** What every process but the server has in its environment. */
@@ -30,11 +32,16 @@ export type Place = {
 
 /** Starts a server in a new folder; all of it ends with the test. */
 export async function journey(t: TestContext, place: Place = {}): Promise<World> {
+  const { env = {}, store = 'as the run says', host } = place
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
-  const world = new World(dir, await freePort(place.host), place)
+  const postgres = store === 'PGlite' ? null : process.env['INFRA_TEST_DATABASE_URL']
+  const database = postgres && !env['DATABASE_URL'] ? await freshDatabase(postgres) : null
+  const stored = database ? { DATABASE_URL: database.url } : {}
+  const world = new World(dir, await freePort(host), { ...place, env: { ...stored, ...env } })
   world.cluster = await sharedCluster()
   t.after(async () => {
     await world.stop()
+    await database?.drop()
     rmSync(dir, { recursive: true, force: true })
   })
   await world.startServer()
