@@ -104,13 +104,24 @@ export function flagOf(name: string): string {
     .replaceAll('_', '-')
 }
 
+export type Described = { name: string; flag: string | null; fallback: string | null; says: string }
+
+/** Every setting, in the order of the help. */
+export function describedSettings(): Described[] {
+  const defaults = defaultsOf({})
+  return names.map((name) => ({
+    name,
+    flag: secrets.includes(name) ? null : flagOf(name),
+    fallback: defaults[name]?.replace(homedir(), '~') ?? null,
+    says: Fields.shape[name].description ?? '',
+  }))
+}
+
 /** Every setting, as `--help` prints them. */
 export function settingsHelp(): string {
-  const defaults = defaultsOf({})
-  const lines = names.map((name) => {
-    const flag = secrets.includes(name) ? '' : `, --${flagOf(name)}`
-    const fallback = defaults[name] ? ` (default ${defaults[name].replace(homedir(), '~')})` : ''
-    return `  ${name}${flag}\n      ${Fields.shape[name].description ?? ''}${fallback}\n`
+  const lines = describedSettings().map(({ name, flag, fallback, says }) => {
+    const end = fallback === null ? '' : ` (default ${fallback})`
+    return `  ${name}${flag === null ? '' : `, --${flag}`}\n      ${says}${end}\n`
   })
   return `infra connector: run the connector beside a cluster
 
