@@ -19,6 +19,8 @@ export type Front = {
   asked: { path: string; at: number }[]
   /** Told when an answer was lost: the provider has done its part, and nobody knows. */
   lost: () => void
+  /** How many requests that hung were given up by who had sent them. */
+  givenUp: number
   /** How often this path was asked. */
   count(path: string): number
 }
@@ -34,6 +36,7 @@ export async function startFront(t: TestContext): Promise<Front> {
     fate: () => 'pass',
     asked: [],
     lost: () => {},
+    givenUp: 0,
     count: (path) => front.asked.filter((one) => one.path === path).length,
   }
   server.on('request', (request, response) => handle(front, request, response))
@@ -48,7 +51,10 @@ function handle(front: Front, request: IncomingMessage, response: ServerResponse
   const path = new URL(request.url ?? '/', front.url).pathname
   front.asked.push({ path, at: Date.now() })
   const fate = front.fate(path)
-  if (fate === 'hang') return
+  if (fate === 'hang') {
+    request.socket.once('close', () => (front.givenUp += 1))
+    return
+  }
   if (typeof fate === 'object') {
     response.writeHead(fate.status, fate.headers).end(fate.body ?? '')
     return

@@ -7,7 +7,7 @@
  * between, or the answer is lost, the next question finds the doubt and goes by the access token
  * first, which spends nothing; and a refusal of the old refresh token is then no word about the
  * person, because a provider refuses a token that was used twice
- * (`docs/decisions/0007-asking-providers-again.md`).
+ * (`docs/decisions/0009-asking-providers-again.md`).
  */
 import {
   type AuthorizationServer,

@@ -4,6 +4,7 @@ import { test, type TestContext } from 'node:test'
 import { and, eq, isNull } from 'drizzle-orm'
 import { type Front, startFront } from '../../test/front.ts'
 import { clientFor, type LocalProvider, type Person, startProvider } from '../../test/provider.ts'
+import { until } from '../../test/processes.ts'
 import { accessKeys, providerTokens, questions, sessions } from '../db/schema.ts'
 import { expire } from '../expiry.ts'
 import { addProvider, begin, finish, type LoginWorld, loginWorld } from '../login/login.fixtures.ts'
@@ -259,6 +260,27 @@ test('a process that dies between the provider’s answer and the commit loses n
   provider.person('Ana').disabled = true
   await pass(intervalSeconds, [next])
   assert.deepEqual(await live(), [])
+})
+
+test('a provider that hangs holds up nobody of another, and its own people stand', async (t) => {
+  const { infra, front, provider, logIn, live, loop } = await scene(t)
+  const other = await startProvider({ clients: [clientFor('other')] })
+  t.after(other.stop)
+  await addProvider(infra, other, { name: 'other' })
+  const ana = await logIn('Ana')
+  const begun = await begin(infra, 'other')
+  await finish(infra, begun, await other.login(begun.authorizationUrl, 'Ben'))
+  assert.equal((await live()).length, 2)
+  front.fate = (path) => (path === '/token' ? 'hang' : 'pass')
+  other.person('Ben').disabled = true
+  infra.clock.now = new Date(infra.clock.now.getTime() + intervalSeconds * 1000)
+  await loop.look()
+  await until('Ben is out', async () => (await live()).length === 1)
+  assert.equal(front.givenUp, 0, 'while the other question still hangs')
+  await loop.settled()
+  await until('the question is given up', () => front.givenUp > 0)
+  assert.deepEqual(await live(), [ana.session])
+  assert.equal(provider.person('Ana').disabled, false)
 })
 
 test('several server processes do not ask twice', async (t) => {
