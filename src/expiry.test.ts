@@ -5,7 +5,9 @@ import { type World, world } from '../test/world.ts'
 import { accessKeys, grants, sessions } from './db/schema.ts'
 import { Expiry, type ExpiryParts, expire } from './expiry.ts'
 
-const parts = (w: World): ExpiryParts => ({ ...w, clock: () => w.clock.now })
+const parts = (w: World, listeningSince = new Date(0)): ExpiryParts => ({
+  ...{ ...w, clock: () => w.clock.now, listeningSince },
+})
 const later = (w: World, ms: number): Date => new Date(w.clock.now.getTime() + ms)
 
 async function withGrant(w: World, ms: number): Promise<{ destination: string; grant: string }> {
@@ -81,7 +83,7 @@ test('what ended is kept while a token of it may be good, and forgotten later', 
 
 test('the loop takes a grant away that was given while it slept', async (t) => {
   const w = await world(t)
-  const expiry = new Expiry({ ...w, clock: () => new Date() })
+  const expiry = new Expiry({ ...w, clock: () => new Date(), listeningSince: new Date() })
   await expiry.open()
   t.after(() => expiry.close())
   const gone = new Promise<void>((resolve) => {

@@ -187,6 +187,7 @@ function destination(name: string): z.input<typeof Destinations>[number] {
     leaseSeconds: 360,
     onLeaseEnd: 'cut',
     linked: 1,
+    link: 'linked',
     lastSeenAt: at,
     createdAt: at,
   }
@@ -194,10 +195,14 @@ function destination(name: string): z.input<typeof Destinations>[number] {
 
 /** Of odd revisions one connector is offline, and nothing is enforced. */
 function receipt(revision: number): z.input<typeof Receipt> {
-  const linked = { instance: 'prod-a', linked: true, enforcedAt: at, severed: 2, leaseEndsAt: null }
+  const linked = {
+    ...{ instance: 'prod-a', linked: true, link: 'linked' as const },
+    ...{ enforcedAt: at, severed: 2, leaseEndsAt: null },
+  }
   const offline = {
     instance: 'prod-b',
     linked: false,
+    link: 'silent' as const,
     enforcedAt: null,
     severed: 0,
     leaseEndsAt: at,
@@ -207,6 +212,7 @@ function receipt(revision: number): z.input<typeof Receipt> {
     destination: { id: 'd-prod', name: 'prod' },
     revision,
     enforced: !isOdd,
+    onLeaseEnd: 'cut',
     connectors: isOdd ? [offline] : [linked],
   }
 }
