@@ -10,6 +10,9 @@ const well: Facts = {
   leaseLeftSeconds: 12.4,
   streams: 3,
   severed: 2,
+  isLeaseHalfOver: false,
+  leaseWarnings: 1,
+  polls: { answered: 4, failed: 1, refused: 0 },
   refused: new Map([[401, 5]]),
 }
 const lapsed = {
@@ -35,6 +38,10 @@ test('its numbers are told in the Prometheus text format', () => {
     'infra_connector_streams_severed_total 2',
     'infra_connector_requests_refused_total{status="401"} 5',
     'infra_connector_lease_left_seconds 12',
+    'infra_connector_lease_half_over 0',
+    'infra_connector_lease_warnings_total 1',
+    'infra_connector_polls_total{outcome="answered"} 4',
+    'infra_connector_polls_total{outcome="failed"} 1',
     'infra_connector_link_up 1',
     'infra_connector_access_revision 7',
   ]) {

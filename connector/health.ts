@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
 import type { Standing } from './access.ts'
+import type { PollCounts } from './poll.ts'
 
 /** All that is told. No name of a user or a path is in it, so it grows with nothing. */
 export type Facts = {
@@ -17,6 +18,10 @@ export type Facts = {
   leaseLeftSeconds: number
   streams: number
   severed: number
+  /** Half of the lease is over without a word from the server, and how often that was so. */
+  isLeaseHalfOver: boolean
+  leaseWarnings: number
+  polls: PollCounts
   /** Refused requests by their status. */
   refused: Map<number, number>
 }
@@ -33,11 +38,18 @@ export function metricsText(facts: Facts): string {
     `{status="${status}"}`,
     count,
   ])
+  const polls = Object.entries(facts.polls).map(([outcome, count]): [string, number] => [
+    `{outcome="${outcome}"}`,
+    count,
+  ])
   return [
     metric('streams_open', 'gauge', [['', facts.streams]]),
     metric('streams_severed_total', 'counter', [['', facts.severed]]),
     metric('requests_refused_total', 'counter', refused),
     metric('lease_left_seconds', 'gauge', [['', Math.round(facts.leaseLeftSeconds)]]),
+    metric('lease_half_over', 'gauge', [['', facts.isLeaseHalfOver ? 1 : 0]]),
+    metric('lease_warnings_total', 'counter', [['', facts.leaseWarnings]]),
+    metric('polls_total', 'counter', polls),
     metric('link_up', 'gauge', [['', facts.isLinked ? 1 : 0]]),
     metric('access_revision', 'gauge', facts.revision === null ? [] : [['', facts.revision]]),
   ].join('')

@@ -189,6 +189,8 @@ async function nextEnd(db: Db, now: Date, listeningSince: Date): Promise<number>
     .from(sessions)
     .where(isNull(sessions.endedAt))
   const silence = await nextSilence(db, listeningSince)
-  const ends = [grant?.at, key?.at, session?.at, silence].flatMap((at) => (at ? [new Date(at).getTime()] : []))
+  const ends = [grant?.at, key?.at, session?.at, silence].flatMap((at) =>
+    at ? [new Date(at).getTime()] : [],
+  )
   return Math.max(0, Math.min(longestSleepMs, ...ends.map((end) => end - now.getTime())))
 }

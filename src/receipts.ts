@@ -231,8 +231,7 @@ export class Receipts {
   #of(destinationId: string, instance: string): Receipt {
     const key = keyOf(destinationId, instance)
     const known = this.#known.get(key)
-    const receipt =
-      known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
+    const receipt = known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
     this.#known.delete(key)
     this.#known.set(key, receipt)
     if (!known) this.#forget()
