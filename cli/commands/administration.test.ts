@@ -79,7 +79,7 @@ test('a receipt that is waited for names every connector, and its exit code says
   const added = await done(ana, 'grants add ana@example.com prod --role view --wait')
   assert.match(
     added.out,
-    /\nCONNECTOR {2}LINKED {2}ENFORCED {14}SEVERED {2}LEASE ENDS\nprod-a {5}yes {5}2030-01-01T00:00:00Z {2}2\n$/,
+    /\nDESTINATION {2}CONNECTOR {2}LINK {4}ENFORCED {14}SEVERED {2}LEASE ENDS\nprod {9}prod-a {5}linked  2030-01-01T00:00:00Z {2}2\n$/,
   )
   const removed = await ana.types(
     'grants remove ana@example.com prod --role view --wait=1s --format json',
