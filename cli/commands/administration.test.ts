@@ -92,6 +92,28 @@ test('a receipt that is waited for names every connector, and its exit code says
   assert.equal(fieldOf(fieldOf(jsonOf(removed.out), 'receipt'), 'enforced'), false)
 })
 
+test('whoever loses access by another way is waited for alike, at each destination concerned', async (t) => {
+  const { world, ana } = await loggedIn(t)
+  const disabled = await done(ana, 'users disable bo@example.com --wait')
+  assert.match(disabled.out, /\nprod {9}prod-a {5}linked .* 2\n$/)
+  assert.equal(disabled.err, 'Disabled bo@example.com.\n')
+  assert.match(world.seen.at(-1)?.path ?? '', /^\/api\/destinations\/d-prod\/receipt/)
+  const removed = await ana.types('users remove bo@example.com --wait=1s --format json')
+  assert.equal(removed.code, 1)
+  assert.equal(
+    removed.err,
+    'offline: connector prod-b of prod; its lease ends at 2030-01-01T00:00:00Z\n',
+  )
+  const [receipt] = JSON.parse(removed.out).receipts
+  assert.equal(receipt.destination.name, 'prod')
+  const nowhere = await done(ana, 'groups remove-user ops bo@example.com --wait')
+  assert.match(nowhere.err, /no destination is concerned/)
+  const untold = await ana.types('groups remove ops --wait')
+  assert.equal(untold.code, 1, 'not said is not none')
+  assert.equal((await ana.types('users remove bo@example.com --wait=soon')).code, 2)
+  assert.match(world.seen.at(-1)?.path ?? '', /groups/, 'wrong usage asks the server nothing')
+})
+
 test('destinations: the key of the connector is printed once, with what to run', async (t) => {
   const { world, ana } = await loggedIn(t)
   const { out, err } = await done(ana, 'destinations add lab --format json')
