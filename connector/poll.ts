@@ -98,7 +98,7 @@ export class Poll {
 
   #query(): PollQuery {
     const { hello, enforcer } = this.#parts
-    return { ...hello, ...(enforcer.known ?? {}) }
+    return { ...hello, ...enforcer.known }
   }
 
   async #apply(answer: PollAnswer, sentAt: number): Promise<void> {

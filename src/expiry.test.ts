@@ -98,3 +98,21 @@ test('the loop takes a grant away that was given while it slept', async (t) => {
   await withGrant(w, 300)
   await gone
 })
+
+test('a session that has come to its end is told to where its user has access', async (t) => {
+  const w = await world(t)
+  const ana = await w.user('ana@example.com')
+  const prod = await w.client.destinations.create({ name: 'prod' })
+  await w.client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
+  const expiresAt = later(w, 60_000)
+  await w.db.update(sessions).set({ expiresAt }).where(eq(sessions.id, ana.session))
+  await expire(parts(w, w.clock.now))
+  w.clock.now = expiresAt
+  await expire(parts(w, w.clock.now))
+  await expire(parts(w, w.clock.now))
+  const events = await w.client.events.list()
+  const expired = events.filter(({ kind }) => kind === 'session.expired')
+  assert.equal(expired.length, 1)
+  assert.deepEqual(expired[0]?.destinations, [prod.id])
+  assert.equal(expired[0]?.detail['session'], ana.session)
+})

@@ -66,9 +66,22 @@ export async function grant(world: World, user: string, destination: string, mor
   return ask<{ id: string; revision: number }>(world, 'POST', '/api/grants', words)
 }
 
+/** Somebody with a one-time password and nothing granted, made without a process for it. */
+async function known(world: World, name: string): Promise<Person> {
+  const email = `${name}@example.com`
+  const { password } = await ask<{ password: string }>(world, 'POST', '/api/users', { email })
+  return new Person(world, email, {
+    INFRA_SERVER: world.url,
+    INFRA_SERVER_CA_FILE: world.caFile,
+    INFRA_USER: email,
+    INFRA_PASSWORD: password,
+    INFRA_NEW_PASSWORD: `new ${password}`,
+  })
+}
+
 /** Somebody with a password and `edit` at both places, logged in. */
 export async function somebody(world: World, name: string, destination: string): Promise<Person> {
-  const person = await world.person(`${name}@example.com`)
+  const person = await known(world, name)
   for (const place of [destination, 'stage']) await grant(world, person.email, place)
   await person.ok(['login'])
   return person
@@ -76,7 +89,7 @@ export async function somebody(world: World, name: string, destination: string):
 
 /** Somebody whose access at prod comes by a group of this name. */
 async function member(world: World, name: string): Promise<Person> {
-  const person = await world.person(`${name}@example.com`)
+  const person = await known(world, name)
   await ask(world, 'POST', '/api/groups', { name })
   await ask(world, 'PUT', `/api/groups/${name}/users/${person.email}`, {})
   await ask(world, 'POST', '/api/grants', { group: name, destination: 'prod', ...edit })
@@ -111,7 +124,7 @@ async function visitor(
 
 /** Somebody who uses an access key, as automation does. */
 export async function robot(world: World, name: string, expiresAt: string | null): Promise<Person> {
-  const { email } = await world.person(`${name}@example.com`)
+  const { email } = await known(world, name)
   for (const place of ['prod', 'stage']) await grant(world, email, place)
   const key = await ask<{ accessKey: string }>(world, 'POST', '/api/keys', {
     ...{ name, user: email, expiresAt },
