@@ -86,12 +86,20 @@ export function isIntact({ roleRef, subjects }: Binding, { role, namespace }: Ro
   )
 }
 
+/** What bindings are kept in, by the names of the API. */
+export const bindingKinds = ['clusterrolebindings', 'rolebindings'] as const
+
+/** Where the bindings of a destination are asked for. */
+export function bindingsPath(kind: (typeof bindingKinds)[number], destinationId: string): string {
+  const labels = `${managedBy}=infra,${instance}=${destinationId}`
+  return `${api}/${kind}?labelSelector=${encodeURIComponent(labels)}`
+}
+
 /** The bindings that this connector made. @throws {Failure} `unavailable` when refused. */
 export async function listBindings(ask: ClusterApi, destinationId: string): Promise<Binding[]> {
-  const query = `labelSelector=${encodeURIComponent(`${managedBy}=infra,${instance}=${destinationId}`)}`
   const lists = await Promise.all(
-    ['clusterrolebindings', 'rolebindings'].map(async (kind) => {
-      const answer = await ask('GET', `${api}/${kind}?${query}`)
+    bindingKinds.map(async (kind) => {
+      const answer = await ask('GET', bindingsPath(kind, destinationId))
       if (answer.status === 200) return BindingList.parse(answer.body).items
       throw refusal(`list ${kind}`, answer)
     }),
@@ -107,6 +115,15 @@ export async function createBinding(
   const path = collectionOf(wanted.namespace)
   const answer = await ask('POST', path, bindingFor(destinationId, wanted))
   if (answer.status === 201 || answer.status === 200) return
+  if (answer.status === 404 && wanted.namespace !== null) {
+    const sentence = `there is no namespace ${wanted.namespace}, so role ${wanted.role} is not bound there`
+    throw new Failure('unavailable', sentence)
+  }
+  if (answer.status === 409) {
+    const name = bindingName(destinationId, wanted.role)
+    const sentence = `${describe(wanted)} is not bound: ${name} is there already, and not ours by its labels`
+    throw new Failure('unavailable', sentence)
+  }
   throw refusal(`bind ${describe(wanted)}`, answer)
 }
 

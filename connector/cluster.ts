@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Failure } from '../src/wire/failure.ts'
 import { formatAddress } from '../src/wire/address.ts'
 import type { ClusterApi } from './binding.ts'
+import type { Follow } from './bindings-watch.ts'
 import { type ApiServer, readKubeconfig } from './kubeconfig.ts'
 import { reread } from './reread.ts'
 import type { Environment } from './settings.ts'
@@ -14,6 +15,7 @@ import type { UpstreamTarget } from './upstream.ts'
 
 const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
 const timeoutMs = 10_000
+const keepAliveMs = 30_000
 /** Bindings of one connector are few; a list that is longer than this is not theirs. */
 const mostBytes = 16 * 1024 * 1024
 
@@ -66,25 +68,35 @@ export class Cluster {
       throw new Failure('unavailable', `cannot reach the API server at ${where}`, { cause })
     }
   }
+
+  /** A watch, likewise in our own name. Keepalive notices an API server that is gone. */
+  readonly follow: Follow = (path, heard, signal) => {
+    const outgoing = request({ ...optionsOf(this.target()), method: 'GET', path, signal })
+    outgoing.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
+    return new Promise((resolve, reject) => {
+      outgoing.on('error', reject)
+      outgoing.on('response', (response) => {
+        response.on('error', reject)
+        response.on('close', resolve)
+        response.on('data', () => response.statusCode === 200 && heard())
+      })
+      outgoing.end()
+    })
+  }
 }
 
 type Sent = { method: string; path: string; sent: string | null }
 
 function exchange(target: UpstreamTarget, { method, path, sent }: Sent) {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const credential = target.credential()
+    const options = optionsOf(target)
     const outgoing = request({
-      host: target.host,
-      port: target.port,
-      ...(target.servername === undefined ? {} : { servername: target.servername }),
-      ...target.tls,
+      ...options,
       method,
       path,
-      agent: false,
       signal: AbortSignal.timeout(timeoutMs),
       headers: {
-        accept: 'application/json',
-        ...(credential === null ? {} : { authorization: `Bearer ${credential}` }),
+        ...options.headers,
         ...(sent === null
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }),
@@ -103,6 +115,17 @@ function exchange(target: UpstreamTarget, { method, path, sent }: Sent) {
     })
     outgoing.end(sent ?? undefined)
   })
+}
+
+/** How a request of our own is sent. */
+function optionsOf({ host, port, servername, tls, credential }: UpstreamTarget) {
+  const token = credential()
+  const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
+  return {
+    ...{ host, port, agent: false, ...tls },
+    ...(servername === undefined ? {} : { servername }),
+    headers: { accept: 'application/json', ...authorization },
+  }
 }
 
 function readServiceAccount(env: Environment, elapsed: () => number, folder: string): ApiServer {

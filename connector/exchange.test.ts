@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plainAnswer, type Tape } from './far-ends.ts'
+import { plainAnswer, type Tape } from './far-ends.fixtures.ts'
 import { certificateFor, requestOf, world } from './fixtures.ts'
 
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`

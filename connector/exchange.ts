@@ -16,7 +16,12 @@ export type Exchange = {
 }
 
 /** Which of the two connections may carry another request. */
-export type Outcome = { callerStays: boolean; upstreamStays: boolean }
+export type Outcome = {
+  callerStays: boolean
+  upstreamStays: boolean
+  /** Who ended what was upgraded. */
+  leftBy?: 'caller' | 'cluster'
+}
 
 const neitherStays: Outcome = { callerStays: false, upstreamStays: false }
 /** Interim answers (1xx) before the answer itself. The API server has no use for more. */
@@ -101,8 +106,8 @@ async function switchOver(exchange: Exchange, answer: AnswerHead): Promise<Outco
   await caller.write(switchLines(answer, upgrade ?? ''))
   // From here on an end of input is part of the protocol.
   caller.onOver = null
-  await splice(caller, upstream)
-  return neitherStays
+  const first = await splice(caller, upstream)
+  return { ...neitherStays, leftBy: first === caller ? 'caller' : 'cluster' }
 }
 
 async function passAnswer(exchange: Exchange, answer: AnswerHead, closes: boolean): Promise<void> {

@@ -8,9 +8,9 @@ import { loadX509 } from '../src/wire/x509.ts'
 import { HeldAccess } from './access.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { Door } from './door.ts'
-import { dial, Recorder, type Tape } from './far-ends.ts'
+import { dial, Recorder, type Tape } from './far-ends.fixtures.ts'
 import { listen, type Serving } from './listen.ts'
-import { Proxy, type Limits } from './proxy.ts'
+import { Proxy, type Limits, type ProxyParts } from './proxy.ts'
 import { Streams } from './streams.ts'
 import type { UpstreamTarget } from './upstream.ts'
 
@@ -163,7 +163,11 @@ export type World = {
 let certificates: Promise<[Serving, Serving]> | null = null
 
 /** A connector's data path between real sockets, with Access that lets ana and bo in. */
-export async function world(t: TestContext, limits: Partial<Limits> = {}): Promise<World> {
+export async function world(
+  t: TestContext,
+  limits: Partial<Limits> = {},
+  told: Pick<ProxyParts, 'log'> & Partial<ProxyParts> = { log: () => {} },
+): Promise<World> {
   certificates ??= Promise.all([certificateFor('127.0.0.1'), certificateFor('d-prod.test')])
   const [upstreamCertificate, serving] = await certificates
   const recorder = new Recorder()
@@ -184,7 +188,7 @@ export async function world(t: TestContext, limits: Partial<Limits> = {}): Promi
   const access = new HeldAccess(systemClock)
   const streams = new Streams()
   const door = new Door({ access })
-  const parts = { door, streams, access, upstream: () => made.target, log: () => {}, limits }
+  const parts = { door, streams, access, upstream: () => made.target, limits, ...told }
   const proxy = new Proxy(parts)
   const listening = await listen({ host: '127.0.0.1', port: 0, tls: serving, proxy })
   const { port } = listening

@@ -14,6 +14,12 @@ const well: Facts = {
   leaseWarnings: 1,
   polls: { answered: 4, failed: 1, refused: 0 },
   refused: new Map([[401, 5]]),
+  ended: new Map([
+    ['answered', 9],
+    ['severed', 2],
+  ]),
+  carried: { up: 10, down: 20 },
+  problems: 1,
 }
 const lapsed = {
   kind: 'no-lease',
@@ -34,16 +40,20 @@ test('a link that is down does not make it unready while its lease runs', () => 
 test('its numbers are told in the Prometheus text format', () => {
   const lines = metricsText(well).split('\n')
   for (const line of [
-    'infra_connector_streams_open 3',
-    'infra_connector_streams_severed_total 2',
-    'infra_connector_requests_refused_total{status="401"} 5',
-    'infra_connector_lease_left_seconds 12',
-    'infra_connector_lease_half_over 0',
-    'infra_connector_lease_warnings_total 1',
-    'infra_connector_polls_total{outcome="answered"} 4',
-    'infra_connector_polls_total{outcome="failed"} 1',
-    'infra_connector_link_up 1',
-    'infra_connector_access_revision 7',
+    'infra_streams_open 3',
+    'infra_streams_severed_total 2',
+    'infra_requests_refused_total{status="401"} 5',
+    'infra_lease_seconds_left 12',
+    'infra_requests_total{outcome="answered"} 9',
+    'infra_requests_total{outcome="severed"} 2',
+    'infra_stream_bytes_total{direction="down"} 20',
+    'infra_cluster_problems 1',
+    'infra_lease_half_over 0',
+    'infra_lease_warnings_total 1',
+    'infra_polls_total{outcome="answered"} 4',
+    'infra_polls_total{outcome="failed"} 1',
+    'infra_link_up 1',
+    'infra_access_revision 7',
   ]) {
     assert.ok(lines.includes(line), line)
   }
@@ -64,7 +74,7 @@ test('probes are answered over plain HTTP, and nothing else is', async (t) => {
   assert.match(why, /^nobody is let in: .*lease\n$/)
   facts = well
   assert.deepEqual(await ask('/readyz?verbose'), [200, 'ok\n'])
-  assert.match((await ask('/metrics'))[1], /^infra_connector_link_up 1$/m)
+  assert.match((await ask('/metrics'))[1], /^infra_link_up 1$/m)
   assert.equal((await ask('/api/v1/pods'))[0], 404)
   assert.equal((await ask('/healthz', 'POST'))[0], 405)
 })

@@ -5,8 +5,10 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
+import { by, counter, counters, gauge, metricsType } from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
 import type { PollCounts } from './poll.ts'
+import type { Ending } from './records.ts'
 
 /** All that is told. No name of a user or a path is in it, so it grows with nothing. */
 export type Facts = {
@@ -24,6 +26,11 @@ export type Facts = {
   polls: PollCounts
   /** Refused requests by their status. */
   refused: Map<number, number>
+  /** Streams that ended, by how; and the bytes that they carried to the API server and back. */
+  ended: Map<Ending, number>
+  carried: { up: number; down: number }
+  /** How many things are wrong with the cluster's bindings and the account's rights. */
+  problems: number
 }
 
 /** Why the connector is not ready, in a sentence; null: it serves, and knows whom to let in. */
@@ -34,24 +41,34 @@ export function whyNotReady({ isServing, lapse }: Facts): string | null {
 
 /** The Prometheus text format, version 0.0.4. */
 export function metricsText(facts: Facts): string {
-  const refused = [...facts.refused].map(([status, count]): [string, number] => [
-    `{status="${status}"}`,
-    count,
-  ])
-  const polls = Object.entries(facts.polls).map(([outcome, count]): [string, number] => [
-    `{outcome="${outcome}"}`,
-    count,
-  ])
+  const bytes = by('direction', new Map(Object.entries(facts.carried)))
+  const polls = by('outcome', new Map(Object.entries(facts.polls)))
+  const leaseLeft = Math.round(facts.leaseLeftSeconds)
   return [
-    metric('streams_open', 'gauge', [['', facts.streams]]),
-    metric('streams_severed_total', 'counter', [['', facts.severed]]),
-    metric('requests_refused_total', 'counter', refused),
-    metric('lease_left_seconds', 'gauge', [['', Math.round(facts.leaseLeftSeconds)]]),
-    metric('lease_half_over', 'gauge', [['', facts.isLeaseHalfOver ? 1 : 0]]),
-    metric('lease_warnings_total', 'counter', [['', facts.leaseWarnings]]),
-    metric('polls_total', 'counter', polls),
-    metric('link_up', 'gauge', [['', facts.isLinked ? 1 : 0]]),
-    metric('access_revision', 'gauge', facts.revision === null ? [] : [['', facts.revision]]),
+    gauge('infra_streams_open', 'requests open now', facts.streams),
+    counter(
+      'infra_streams_severed_total',
+      'streams cut because access was withdrawn',
+      facts.severed,
+    ),
+    counters(
+      'infra_requests_total',
+      'requests let in, by how they ended',
+      by('outcome', facts.ended),
+    ),
+    counters('infra_requests_refused_total', 'requests refused', by('status', facts.refused)),
+    counters('infra_stream_bytes_total', 'bytes to and from the API server', bytes),
+    gauge('infra_link_up', 'whether the link to the server is up', facts.isLinked ? 1 : 0),
+    gauge('infra_lease_seconds_left', 'how long anybody is let in without the server', leaseLeft),
+    gauge(
+      'infra_lease_half_over',
+      'half of it is over without a word',
+      facts.isLeaseHalfOver ? 1 : 0,
+    ),
+    counter('infra_lease_warnings_total', 'times that half of it was over', facts.leaseWarnings),
+    counters('infra_polls_total', 'polls, by what came of them', polls),
+    gauge('infra_access_revision', 'the newest access that is enforced', facts.revision),
+    gauge('infra_cluster_problems', 'what is wrong in the cluster', facts.problems),
   ].join('')
 }
 
@@ -89,15 +106,8 @@ function answer(url: string, facts: () => Facts, response: ServerResponse): void
 }
 
 function say(response: ServerResponse, status: number, text: string): void {
-  const type = 'text/plain; version=0.0.4; charset=utf-8'
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+  response.writeHead(status, { 'content-type': metricsType, 'cache-control': 'no-store' })
   response.end(`${text}\n`)
-}
-
-function metric(name: string, type: 'gauge' | 'counter', values: [string, number][]): string {
-  const full = `infra_connector_${name}`
-  const lines = values.map(([labels, value]) => `${full}${labels} ${value}\n`)
-  return `# TYPE ${full} ${type}\n${lines.join('')}`
 }
 
 function portOf(address: AddressInfo | string | null): number {

@@ -201,3 +201,25 @@ test('closing says goodbye to the server', async (t) => {
 function failing(): never {
   throw new Error('stuck')
 }
+
+test('what is wrong in the cluster is told when it changes, and again to whom it links next', async (t) => {
+  const { peer, peers, link, state, lines } = await linked(t)
+  const told = async (from: typeof peer) => from.said.find((message) => message.kind === 'report')
+  link.report(['there is no cluster role absent'])
+  assert.deepEqual((await told(peer)).problems, ['there is no cluster role absent'])
+  peer.close(1001)
+  await lines.find((line): line is string => line.includes('1001'))
+  state.now += 2_000
+  const next = await peers.next()
+  assert.deepEqual((await told(next)).problems, ['there is no cluster role absent'])
+  link.report([])
+  assert.deepEqual((await told(next)).problems, [])
+})
+
+test('a report that is too long for a message is cut, and not left out', async (t) => {
+  const { peer, link } = await linked(t)
+  link.report(Array.from({ length: 1000 }, (_, at) => `${at} ${'x'.repeat(1000)}`))
+  const report = await peer.said.find((message) => message.kind === 'report')
+  assert.equal(report.problems.length, 50)
+  assert.ok(JSON.stringify(report).length < 64 * 1024)
+})

@@ -8,7 +8,14 @@
  */
 import type { RawData, WebSocket } from 'ws'
 import type { Access } from '../src/wire/access.ts'
-import { type Beat, type FromConnector, FromServer, type Hello } from '../src/wire/link.ts'
+import {
+  type Beat,
+  type FromConnector,
+  FromServer,
+  type Hello,
+  maxProblemLength,
+  maxProblems,
+} from '../src/wire/link.ts'
 import type { HeldAccess } from './access.ts'
 import type { Clock } from './clock.ts'
 import type { Enforcer } from './enforcer.ts'
@@ -60,6 +67,7 @@ export class Link {
   /** The server ended the last link because of our key; the next refusal confirms it. */
   #isInDoubt = false
   #lastReason = ''
+  #problems: string[] = []
   #isClosed = false
 
   /** Dials at once, and goes on until `close`. */
@@ -71,6 +79,12 @@ export class Link {
 
   get state(): 'linked' | 'dialling' {
     return this.#dialled?.isOpen ? 'linked' : 'dialling'
+  }
+
+  /** What is wrong in the cluster, told now and after each dial: the server forgets it with a link. */
+  report(problems: string[]): void {
+    this.#problems = problems.slice(0, maxProblems).map((each) => each.slice(0, maxProblemLength))
+    if (this.#dialled?.isOpen) this.#send(this.#dialled, this.#reported())
   }
 
   /** Says goodbye, so that the server knows at once; a second is enough for that. */
@@ -150,6 +164,7 @@ export class Link {
     this.#lastReason = ''
     const { epoch = null, revision = null } = enforcer.known ?? {}
     this.#send(dialled, { kind: 'hello', ...hello, epoch, revision })
+    if (this.#problems.length > 0) this.#send(dialled, this.#reported())
     this.#ping(dialled)
     log('info', 'link up')
   }
@@ -203,6 +218,10 @@ export class Link {
     // Once, the newer Access may be on its way. Twice, one of the two ends has lost the thread.
     dialled.barren += 1
     if (dialled.barren >= 2) this.#drop(dialled, 'beats speak of an access that never came')
+  }
+
+  #reported(): FromConnector {
+    return { kind: 'report', problems: this.#problems }
   }
 
   #ping(dialled: Dialled): void {

@@ -16,7 +16,7 @@ import { FromConnector, type FromServer } from '../src/wire/link.ts'
 import { tlsServerName } from '../src/wire/names.ts'
 import { version } from '../src/wire/version.ts'
 import { textOf } from './link-fixtures.ts'
-import { Recorder, Tape } from './far-ends.ts'
+import { Recorder, Tape } from './far-ends.fixtures.ts'
 import { accessTo, certificateFor, requestOf, Signer } from './fixtures.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -195,7 +195,7 @@ test('the connector serves, is ready with Access, cuts what is open when it stop
   ana.send(requestOf(first.signer.token('u-ana'), watch))
   await ana.until('seen')
   assert.match(api.recorder.text, /^Impersonate-User: ana@example\.com\r$/m)
-  assert.match((await probe('/metrics')).text, /^infra_connector_streams_open 1$/m)
+  assert.match((await probe('/metrics')).text, /^infra_streams_open 1$/m)
 
   running.child.kill('SIGTERM')
   await ana.closed

@@ -9,6 +9,7 @@ import { Failure } from '../src/wire/failure.ts'
 import { log } from '../src/wire/log.ts'
 import { version } from '../src/wire/version.ts'
 import { HeldAccess } from './access.ts'
+import { BindingsWatch } from './bindings-watch.ts'
 import { keepIssued, keepOwn } from './certificate.ts'
 import { systemClock } from './clock.ts'
 import { Cluster } from './cluster.ts'
@@ -21,6 +22,7 @@ import { Link } from './link.ts'
 import { listen, type Listening, type Serving } from './listen.ts'
 import { Poll } from './poll.ts'
 import { Proxy } from './proxy.ts'
+import { problemsOf, readRights } from './rights.ts'
 import { Roles } from './roles.ts'
 import { type Environment, readSettings, type Settings, settingsHelp } from './settings.ts'
 import { Streams } from './streams.ts'
@@ -60,6 +62,7 @@ class Connector {
   readonly #streams = new Streams()
   readonly #proxy: Proxy
   readonly #roles: Roles
+  readonly #watch: BindingsWatch
   readonly #certified = Promise.withResolvers<Serving>()
   #serving: Serving | null = null
   #listening: Listening | null = null
@@ -67,6 +70,7 @@ class Connector {
   readonly #warning: LeaseWarning
   #link: Link | null = null
   #poll: Poll | null = null
+  #problems: string[] = []
   /** What was started, to be stopped in reverse; null once it is. */
   #closers: (() => void | Promise<void>)[] | null = []
 
@@ -79,8 +83,18 @@ class Connector {
     this.#warning = new LeaseWarning(access, clock, log)
     const deadlines = new Deadlines({ access, streams, clock, onSevered })
     const upstream = () => cluster.target()
-    this.#proxy = new Proxy({ door: new Door({ access }), streams, access, upstream, log })
-    this.#roles = new Roles({ ask: cluster.ask, current: () => this.#current(), log })
+    const { streamLog } = settings
+    const door = new Door({ access })
+    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog })
+    this.#roles = new Roles({
+      ask: cluster.ask,
+      current: () => this.#current(),
+      log,
+      alsoWrong: async () => problemsOf(await readRights(cluster.ask)),
+      onProblems: (problems) => this.#reportProblems(problems),
+    })
+    this.#watch = new BindingsWatch(cluster.follow, () => this.#roles.touched())
+    this.#stopLater(() => this.#watch.close())
     this.#stopLater(() => deadlines.stop())
     this.#stopLater(() => this.#warning.close())
     this.#stopLater(() => this.#proxy.close())
@@ -101,6 +115,7 @@ class Connector {
     const hello = { instance: randomUUID(), version, endpoint }
     if (this.#closers === null) return
     this.#link = this.#openLink(hello)
+    this.#link.report(this.#problems)
     this.#poll = this.#openPoll(hello, this.#link)
   }
 
@@ -172,7 +187,7 @@ class Connector {
       isLinked: () => link.state === 'linked',
       intervalSeconds: pollSeconds,
       isIntervalGiven: isPollGiven,
-      onAccess: () => this.#roles.changed(),
+      onAccess: () => this.#accessCame(),
       onTaken: (taken) => link.overtaken(taken),
       log,
     })
@@ -187,9 +202,20 @@ class Connector {
       access: this.#access,
       enforcer: this.#enforcer,
       clock,
-      onAccess: () => this.#roles.changed(),
+      onAccess: () => this.#accessCame(),
       log,
     })
+  }
+
+  #accessCame(): void {
+    this.#roles.changed()
+    const { current } = this.#access
+    if (current) this.#watch.begin(current.destination.id)
+  }
+
+  #reportProblems(problems: string[]): void {
+    this.#problems = problems
+    this.#link?.report(problems)
   }
 
   /** Access to keep bindings by; while the lease does not run, the cluster is left as it is. */
@@ -213,6 +239,9 @@ class Connector {
       leaseWarnings: this.#warning.count,
       polls: this.#poll?.counts ?? { answered: 0, failed: 0, refused: 0 },
       refused: this.#proxy.refusals.counts,
+      ended: this.#proxy.records.ended,
+      carried: this.#proxy.records.carried,
+      problems: this.#problems.length,
     }
   }
 }

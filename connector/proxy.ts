@@ -12,12 +12,14 @@ import type { HeldAccess } from './access.ts'
 import { admittedBy, type Admitted, type Door } from './door.ts'
 import { carry, type Outcome } from './exchange.ts'
 import { readRequest, refuseEarly, type Head } from './http1.ts'
+import { Held } from './held.ts'
 import { identityLines } from './impersonate.ts'
+import { type Ended, leftBy, Records, type StreamLog } from './records.ts'
 import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './rewrite.ts'
 import { Gone, readHead, Side } from './splice.ts'
 import { Refusal, Refusals, statusAnswer, type Log } from './status.ts'
-import { isCovered, type Stream, type Streams } from './streams.ts'
-import { hostOf, UpstreamPool, type Upstream, type UpstreamTarget } from './upstream.ts'
+import { isCovered, type Streams } from './streams.ts'
+import { hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
 
 export type Peer = { address: string }
 /** The caller's address as it is told to others; null: not known. */
@@ -30,6 +32,8 @@ export type ProxyParts = {
   /** Where the API server is now; asked at each request. */
   upstream: () => UpstreamTarget
   log: Log
+  /** Which streams the log tells of. */
+  streamLog?: StreamLog
   limits?: Partial<Limits>
 }
 
@@ -46,6 +50,7 @@ const defaultLimits: Limits = { headMs: 10_000, idleMs: 90_000, streamsPerUser: 
 
 export class Proxy {
   readonly refusals: Refusals
+  readonly records: Records
   readonly #parts: ProxyParts
   readonly #limits: Limits
   readonly #pool: UpstreamPool
@@ -55,6 +60,7 @@ export class Proxy {
     this.#limits = { ...defaultLimits, ...parts.limits }
     this.#pool = new UpstreamPool(parts.upstream)
     this.refusals = new Refusals(parts.log)
+    this.records = new Records(parts.log, parts.streamLog ?? 'long')
   }
 
   /** Serves a caller's connection until it ends. Never rejects. */
@@ -101,16 +107,25 @@ export class Proxy {
     refuseExpectations(head)
     const upgrade = upgradeOf(head)
     const identity = identityLines(admitted)
+    const id = randomUUID()
     const held = new Held(caller, admitted, this.#parts.streams, this.#limits.streamsPerUser)
+    const close = this.records.open({ id, head, upgrade, admitted, address })
+    const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
     try {
       this.#judgeAgain(admitted)
-      const lines = requestLines(head, this.#ownLines(identity, address), upgrade)
+      const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
       const upstream = await held.connect(this.#pool)
       const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
       if (outcome.upstreamStays) held.giveBack(this.#pool)
+      ended.leftBy = outcome.leftBy ?? null
       return outcome
+    } catch (error) {
+      Object.assign(ended, { error, leftBy: leftBy(error, caller.isOver) })
+      throw error
     } finally {
+      const { severed, carried } = held
       held.release()
+      close({ ...ended, severed, carried })
     }
   }
 
@@ -124,7 +139,7 @@ export class Proxy {
     throw new Refusal(403, 'what you were granted changed in this very moment, try again')
   }
 
-  #ownLines(identity: string, address: Address): OwnLines {
+  #ownLines(identity: string, address: Address, auditId: string): OwnLines {
     const target = this.#pool.target
     const credential = target.credential()
     // Without either the API server would take the request for anonymous, and not for ours.
@@ -134,7 +149,7 @@ export class Proxy {
       host: hostOf(target),
       credential,
       identity,
-      auditId: randomUUID(),
+      auditId,
       address,
     }
   }
@@ -144,54 +159,6 @@ export class Proxy {
     this.refusals.note(refusal, address)
     const written = caller.write(Buffer.from(statusAnswer(refusal, method)))
     await Promise.all([written.catch(() => {}), caller.bidFarewell()])
-  }
-}
-
-/** A stream from the door to its end, and the two connections that end with it. */
-class Held {
-  readonly release: () => void
-  readonly #caller: Side
-  readonly #userId: string
-  #upstream: Upstream | null = null
-  #giveUp: () => void = () => {}
-
-  constructor(caller: Side, admitted: Admitted, streams: Streams, most: number) {
-    const { userId, sessionId, groups } = admitted
-    if (streams.countOf(userId) >= most) {
-      throw new Refusal(429, `you have ${most} requests open in this cluster, which is the most`)
-    }
-    this.#caller = caller
-    this.#userId = userId
-    const stream: Stream = { userId, sessionId, groups, sever: () => this.#destroy() }
-    const forget = streams.hold(stream)
-    // A caller who is gone wants no answer; what is left of it would be read for nobody.
-    caller.onOver = () => this.#destroy()
-    this.release = () => {
-      forget()
-      caller.onOver = null
-      this.#upstream?.side.destroy()
-    }
-  }
-
-  /** Severed or left while it is dialled, a connection is not used. @throws {Gone} */
-  async connect(pool: UpstreamPool): Promise<Upstream> {
-    if (this.#caller.isOver) throw new Gone()
-    this.#upstream = await pool.connect(this.#userId, (end) => {
-      this.#giveUp = end
-    })
-    if (!this.#caller.isOver) return this.#upstream
-    throw new Gone()
-  }
-
-  giveBack(pool: UpstreamPool): void {
-    if (this.#upstream) pool.park(this.#upstream)
-    this.#upstream = null
-  }
-
-  #destroy(): void {
-    this.#caller.destroy()
-    this.#upstream?.side.destroy()
-    this.#giveUp()
   }
 }
 

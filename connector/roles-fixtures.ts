@@ -129,7 +129,8 @@ export async function cluster(t: TestContext) {
 }
 
 /** Roles over that cluster; `settled` waits until a run has been asked for and is over. */
-export function roles(t: TestContext, ask: ClusterApi, first: Access | null) {
+export function roles(t: TestContext, ask: ClusterApi, first: Access | null, everyMs = 20) {
+  const problems: string[][] = []
   const complaints: string[] = []
   let current = first
   let runs = 0
@@ -142,7 +143,8 @@ export function roles(t: TestContext, ask: ClusterApi, first: Access | null) {
       return current && { access: current, now }
     },
     log: (_level, _message, facts) => complaints.push(String(facts?.['complaint'])),
-    everyMs: 20,
+    onProblems: (now) => problems.push(now),
+    everyMs,
   })
   t.after(() => kept.close())
   /** Two more runs have begun, so one that began after this call is over. */
@@ -152,6 +154,8 @@ export function roles(t: TestContext, ask: ClusterApi, first: Access | null) {
       heard = () => runs >= until && done()
     })
   return {
+    kept,
+    problems,
     complaints,
     settled,
     take: (next: Access | null) => {

@@ -142,7 +142,7 @@ test('what others made is never touched: other labels, another destination, anot
   take(access([['view', null]]))
   await settled()
   assert.deepEqual([...objects], before)
-  assert.match(complaints.join(), /refuses to bind role view: 409/)
+  assert.match(complaints.join(), /role view is not bound: .* not ours/)
 })
 
 test('one failure holds up no other, is logged once, and is made good when its cause is gone', async (t) => {
@@ -164,7 +164,10 @@ test('one failure holds up no other, is logged once, and is made good when its c
   await settled()
   assert.equal(objects.size, 3)
   assert.equal(complaints.filter((each) => each.includes('bind role view: 403')).length, 1)
-  assert.equal(complaints.filter((each) => each.includes('"nowhere" not found')).length, 1)
+  assert.equal(
+    complaints.filter((each) => each.includes('there is no namespace nowhere')).length,
+    1,
+  )
   take(access([['absent', 'db']]))
   await settled()
   assert.equal(complaints.filter((each) => each === 'there is no cluster role absent').length, 1)
@@ -182,4 +185,43 @@ test('without Access nothing is touched', async (t) => {
 
 function labels(id: string): Record<string, string> {
   return { 'app.kubernetes.io/managed-by': 'infra', 'app.kubernetes.io/instance': id }
+}
+
+test('what is wrong is told when it changes, and that it is right again', async (t) => {
+  const { ask } = await cluster(t)
+  const { take, settled, problems } = roles(t, ask, null)
+  take(
+    access([
+      ['absent', 'web'],
+      ['view', 'nowhere'],
+    ]),
+  )
+  await settled()
+  await settled()
+  take(access([['view', 'web']]))
+  await settled()
+  assert.deepEqual(problems, [
+    [
+      'there is no namespace nowhere, so role view is not bound there',
+      'there is no cluster role absent',
+    ],
+    [],
+  ])
+})
+
+test('a binding that somebody touched is looked at without waiting for the minute', async (t) => {
+  const { ask, objects, keep } = await cluster(t)
+  const { take, kept } = roles(t, ask, null, 3_600_000)
+  take(access([['view', null]]))
+  await until(() => objects.size === 1)
+  keep(
+    clusterRoleBindings,
+    found(everywhere('view'), (binding) => (binding.subjects = [])),
+  )
+  for (const _ of [1, 2, 3]) kept.touched()
+  await until(() => objects.get(`${clusterRoleBindings}/infra:d1:view`)?.subjects.length === 1)
+})
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10))
 }

@@ -67,10 +67,20 @@ export type RolesOptions = {
   /** What is to be kept, and the server's time; null while there is no Access to go by. */
   current: () => { access: Access; now: number } | null
   log: typeof writeLog
+  /** What else is wrong in the cluster, a sentence each: looked at with the bindings. */
+  alsoWrong?: () => Promise<string[]>
+  /** Told what is wrong whenever that has changed; of nothing at first. */
+  onProblems?: (problems: string[]) => void
   everyMs?: number
 }
 
-/** The keeping itself: one run at a time, at each change of Access and again every minute. */
+/** How long bindings that somebody touched are left, so that many touches are one run. */
+const touchedMs = 500
+
+/**
+ * The keeping itself: one run at a time, at each change of Access, soon after somebody touched a
+ * binding, and again every minute: also a namespace made anew gets its bindings by that.
+ */
 export class Roles {
   readonly #options: RolesOptions
   #isRunning = false
@@ -78,6 +88,7 @@ export class Roles {
   #isClosed = false
   #failures = 0
   #timer: NodeJS.Timeout | undefined
+  #touched: NodeJS.Timeout | undefined
   /** What the last run complained of: a complaint is logged when it is new, not every minute. */
   #complaints = new Set<string>()
 
@@ -91,9 +102,19 @@ export class Roles {
     void this.#run()
   }
 
+  /** Somebody, perhaps this connector, has changed a binding. */
+  touched(): void {
+    if (this.#touched || this.#isClosed) return
+    this.#touched = setTimeout(() => {
+      this.#touched = undefined
+      this.changed()
+    }, touchedMs)
+  }
+
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#touched)
   }
 
   async #run(): Promise<void> {
@@ -123,9 +144,15 @@ export class Roles {
     if (!current) return { complaints: [], hasFailed: false }
     const { usable, unusable } = rolesInUse(current.access, current.now)
     const failures = await this.#apply(current.access.destination.id, usable)
-    const missing = failures.length === 0 ? await this.#missing(usable) : []
     const unbound = unusable.map((role) => `no binding can be made for ${describe(role)}`)
-    return { complaints: [...failures, ...missing, ...unbound], hasFailed: failures.length > 0 }
+    const others = await this.#othersWrong(usable)
+    return { complaints: [...failures, ...unbound, ...others], hasFailed: failures.length > 0 }
+  }
+
+  async #othersWrong(usable: RoleInUse[]): Promise<string[]> {
+    const { alsoWrong = async () => [] } = this.#options
+    const others = await alsoWrong().catch((error: unknown) => [sentenceOf(error)])
+    return [...(await this.#missing(usable)), ...others]
   }
 
   /** Takes each step apart from the others; gives what failed, a sentence each. */
@@ -152,11 +179,14 @@ export class Roles {
   }
 
   #report(complaints: string[]): void {
-    for (const complaint of complaints) {
-      if (this.#complaints.has(complaint)) continue
+    const now = new Set(complaints)
+    const isNew = complaints.filter((complaint) => !this.#complaints.has(complaint))
+    for (const complaint of isNew) {
       this.#options.log('warn', 'bindings are not as they should be', { complaint })
     }
-    this.#complaints = new Set(complaints)
+    const hasChanged = isNew.length > 0 || now.size !== this.#complaints.size
+    this.#complaints = now
+    if (hasChanged) this.#options.onProblems?.([...now])
   }
 }
 

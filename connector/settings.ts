@@ -14,6 +14,7 @@ import { type Address, ListenAddress } from '../src/wire/address.ts'
 import { Endpoint } from '../src/wire/destinations.ts'
 import { Duration } from '../src/wire/duration.ts'
 import { Failure } from '../src/wire/failure.ts'
+import { type StreamLog, streamLogs } from './records.ts'
 
 export type Environment = Record<string, string | undefined>
 
@@ -40,6 +41,7 @@ const Fields = z.object({
   INFRA_CONNECTOR_TLS_CERT_FILE: File.optional().describe('a serving certificate of your own, PEM, leaf first; absent: from the server'),
   INFRA_CONNECTOR_TLS_KEY_FILE: File.optional().describe('the private key of that certificate, PEM'),
   INFRA_POLL_INTERVAL: Duration.describe('how often access is asked for apart from the link'),
+  INFRA_STREAM_LOG: z.enum(streamLogs, 'must be all, long or none').describe('which requests the log tells of: all, long (exec, attach, port-forward, watches, logs that are followed) or none'),
   INFRA_METRICS_LISTEN: ListenAddress.optional().describe('plain HTTP for /healthz, /readyz and /metrics; absent: off'),
   KUBECONFIG: File.optional().describe('how to reach the API server; absent: the service account of the pod'),
 })
@@ -60,6 +62,7 @@ export type Settings = {
   pollSeconds: number
   /** Whether that is somebody's wish, or the default. */
   isPollGiven: boolean
+  streamLog: StreamLog
   metricsListen: Address | null
   kubeconfig: string | null
 }
@@ -81,6 +84,7 @@ export function readSettings(argv: string[], env: Environment): Settings {
     ownCertificate: ownCertificateOf(fields),
     pollSeconds: fields.INFRA_POLL_INTERVAL,
     isPollGiven: given.INFRA_POLL_INTERVAL !== defaultsOf(env).INFRA_POLL_INTERVAL,
+    streamLog: fields.INFRA_STREAM_LOG,
     metricsListen: fields.INFRA_METRICS_LISTEN ?? null,
     kubeconfig: fields.KUBECONFIG ?? null,
   }
@@ -111,7 +115,16 @@ export function settingsHelp(): string {
     const fallback = defaults[name] ? ` (default ${defaults[name].replace(homedir(), '~')})` : ''
     return `  ${name}${flag}\n      ${Fields.shape[name].description ?? ''}${fallback}\n`
   })
-  return `usage: infra connector [--server URL] [flags]\n\nSettings, by environment or by flag:\n\n${lines.join('')}`
+  return `infra connector: run the connector beside a cluster
+
+Usage: infra connector [--SETTING VALUE ...]
+
+Settings, by environment variable or flag:
+
+${lines.join('')}
+Example:
+  INFRA_ACCESS_KEY_FILE=key infra connector --server https://infra.example.com --endpoint prod.example.com:6443
+`
 }
 
 function defaultsOf(env: Environment): Partial<Record<Name, string>> {
@@ -120,6 +133,7 @@ function defaultsOf(env: Environment): Partial<Record<Name, string>> {
     INFRA_CONNECTOR_LISTEN: '[::]:6443',
     INFRA_CONNECTOR_DATA_DIR: join(state, 'infra', 'connector'),
     INFRA_POLL_INTERVAL: '5m',
+    INFRA_STREAM_LOG: 'long',
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
-import type { Tape } from './far-ends.ts'
+import type { Tape } from './far-ends.fixtures.ts'
 import { requestOf, world } from './fixtures.ts'
 
 /** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */

@@ -26,6 +26,9 @@ export class Side {
   onOver: (() => void) | null = null
   /** Called when bytes come that nobody waits for. */
   onUnasked: (() => void) | null = null
+  /** Bytes that came from the other end, and bytes that were written to it. */
+  taken = 0
+  given = 0
   readonly #socket: Duplex
   /** Resolves when our direction has ended and nothing of it waits here. */
   readonly #flushed: Promise<void>
@@ -87,6 +90,7 @@ export class Side {
   /** Resolves when there is room for more. @throws {Gone} */
   async write(bytes: Buffer | string): Promise<void> {
     if (this.#closed) throw new Gone()
+    this.given += bytes.length
     const hasRoom = this.#socket.write(bytes, 'latin1')
     if (hasRoom) return
     await new Promise<void>((resolve) => this.#writers.push(resolve))
@@ -127,6 +131,7 @@ export class Side {
   }
 
   #arrive(bytes: Buffer): void {
+    this.taken += bytes.length
     if (this.#discards || this.#tellReader(bytes)) return
     this.#queue.push(bytes)
     this.#queuedBytes += bytes.length
@@ -213,14 +218,22 @@ export async function passAll(from: Side, to: Side): Promise<void> {
  * Joins two sides until both are closed. Each may end its own direction first, and the other goes
  * on (half-close): the last bytes of a shell come after the end of its input. When one closes
  * altogether, the other has a moment to read what was written to it, and is closed too.
+ *
+ * Resolves with the one that said first that it ends.
  */
-export async function splice(a: Side, b: Side): Promise<void> {
-  await Promise.all([flow(a, b), flow(b, a)])
+export async function splice(a: Side, b: Side): Promise<Side> {
+  let first: Side | null = null
+  const ended = (side: Side) => {
+    first ??= side
+  }
+  await Promise.all([flow(a, b, ended), flow(b, a, ended)])
+  return first ?? a
 }
 
-async function flow(from: Side, to: Side): Promise<void> {
+async function flow(from: Side, to: Side, ended: (side: Side) => void): Promise<void> {
   // Cut short or refused, the rest is the same: this direction is over.
   await passAll(from, to).catch(() => {})
+  if (from.isOver) ended(from)
   to.end()
   await from.closed
   await to.leave()

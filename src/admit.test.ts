@@ -4,7 +4,7 @@ import { eq } from 'drizzle-orm'
 import { type World, world } from '../test/world.ts'
 import { admit, callerAddress, isLive } from './admit.ts'
 import type { Actor, Row, Who } from './call.ts'
-import { accessKeys, sessions } from './db/schema.ts'
+import { accessKeys, sessions, users } from './db/schema.ts'
 import { parseCredential } from './credential.ts'
 import { routes } from './routes.ts'
 import { rangesOf } from './settings-fields.ts'
@@ -108,7 +108,8 @@ test('L6: the session and the keys of a disabled user prove nobody', async (t) =
   const ana = await w.user('ana@example.com')
   const { accessKey } = await ana.client.keys.create({ name: 'ci' })
   await w.clientOf(accessKey).me.get()
-  await w.client.users.update({ user: ana.email, disabled: true })
+  // In the table, because the API ends the sessions as well.
+  await w.db.update(users).set({ disabledAt: w.clock.now }).where(eq(users.id, ana.id))
   await assert.rejects(ana.client.me.get(), { code: 'unauthenticated' })
   await assert.rejects(w.clientOf(accessKey).me.get(), { code: 'unauthenticated' })
 })

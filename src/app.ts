@@ -5,13 +5,14 @@
  * of events and the links of connectors).
  */
 import type { BlockList } from 'node:net'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { actorOf, admit, callerAddress } from './admit.ts'
 import type { Actor, Call, Row, Who } from './call.ts'
 import { fromDatabase } from './db/errors.ts'
 import { newest } from './events.ts'
 import type { Follow } from './follow.ts'
-import type { Hub } from './hub.ts'
+import type { Hub } from './hub/hub.ts'
+import type { RequestCounts } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { routes } from './routes.ts'
 import { rangesOf } from './settings-fields.ts'
@@ -20,10 +21,12 @@ import type { Peer } from './sockets.ts'
 import { Failure, statusOf } from './wire/failure.ts'
 import { EventQuery } from './wire/events.ts'
 import { log } from './wire/log.ts'
+import { metricsType } from './wire/prometheus.ts'
 
 export type AppParts = Pick<Call, 'db' | 'settings' | 'sealer' | 'authority' | 'providerFetch'> & {
   hub: Hub
   follow: Follow
+  requests: RequestCounts
   clock: () => Date
 }
 
@@ -49,7 +52,11 @@ export function createApp(parts: AppParts): App {
   app.get('/api/link', (c) => openLink(c, parts))
 
   const trusted = rangesOf(parts.settings.trustedProxies)
-  for (const row of routes) app.on(row.method, row.path, (c) => answer(c, row, parts, trusted))
+  for (const row of routes) {
+    app.on(row.method, row.path, counted(parts.requests, row.who), (c) =>
+      answer(c, row, parts, trusted),
+    )
+  }
   return app
 }
 
@@ -65,11 +72,19 @@ async function answer(c: C, row: Row, parts: AppParts, trusted: BlockList): Prom
   return c.json((await row.run(call, input)) as object)
 }
 
-/** Health on a listener of its own, for a network that may not reach the API. */
-export function createHealth(db: Call['db']): App {
+function counted(requests: RequestCounts, who: Who): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    await next()
+    requests.count(who, c.res.status)
+  }
+}
+
+/** Health and metrics on a listener of their own, for a network that may not reach the API. */
+export function createHealth(db: Call['db'], metrics: () => string): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   addHealth(app, db)
+  app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
   return app
 }
 

@@ -30,6 +30,8 @@ export type ConnectorActor = Extract<Actor, { kind: 'connector' }>
 export type Links = {
   linked(destinationId: string): number
   state(destinationId: string): LinkState
+  /** What the linked instances find wrong in their cluster. */
+  problems(destinationId: string): string[]
   /** Answers a poll as a link would. */
   answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer>
   acknowledge(actor: ConnectorActor, ack: PollAck): void

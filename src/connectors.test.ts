@@ -4,8 +4,8 @@ import { type World, world } from '../test/world.ts'
 import { connectors } from './db/schema.ts'
 import { markHeard, nextSilence } from './connectors.ts'
 import { expire } from './expiry.ts'
-import { Hub } from './hub.ts'
-import { FarEnd, linked } from './link.fixtures.ts'
+import { Hub } from './hub/hub.ts'
+import { FarEnd, linked } from './hub/link.fixtures.ts'
 import { closing } from './sockets.ts'
 
 const later = (w: World, ms: number): void => {

@@ -158,6 +158,7 @@ function toWire(row: DestinationRow, { settings, links }: Call): Destination {
     onLeaseEnd: row.onLeaseEnd,
     linked: links.linked(row.id),
     link: links.state(row.id),
+    problems: links.problems(row.id),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),
   }

@@ -2,12 +2,12 @@
  * What ends by itself: grants and access keys whose time is over, signing keys that are due, and
  * rows that nobody can need any more.
  */
-import { and, eq, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import type { Store } from './db/database.ts'
 import { destinationsOfUser } from './concerns.ts'
 import { forgetInstances, nextSilence, noticeSilence } from './connectors.ts'
 import { fromDatabase } from './db/errors.ts'
-import { accessKeys, grants, logins, sessions } from './db/schema.ts'
+import { accessKeys, grants, logins, providerTokens, sessions } from './db/schema.ts'
 import { channel, record } from './events.ts'
 import { destinationsOfKey } from './keys.ts'
 import type { Sealer } from './seal.ts'
@@ -175,6 +175,10 @@ async function forget(db: Db, now: Date): Promise<void> {
   await db.delete(sessions).where(isOld)
   await db.delete(accessKeys).where(lt(accessKeys.endedAt, before))
   await forgetInstances(db, now)
+  // The row of an ended session is still told to connectors; a provider's token of it is no use.
+  const isOver = or(isNotNull(sessions.endedAt), lt(sessions.expiresAt, now))
+  const over = db.select({ id: sessions.id }).from(sessions).where(isOver)
+  await db.delete(providerTokens).where(inArray(providerTokens.sessionId, over))
   await db.delete(logins).where(lt(logins.expiresAt, now))
 }
 

@@ -5,12 +5,14 @@ import { world } from '../test/world.ts'
 const hourMs = 3_600_000
 
 test('a grant is given to a user or a group, and the user finds it among their destinations', async (t) => {
-  const { client, user, authority } = await world(t)
+  const { client, user, authority, clock } = await world(t)
   const ana = await user('ana@example.com')
   const prod = await client.destinations.create({ name: 'prod' })
   await client.groups.create({ name: 'ops' })
   await client.groups.addUser('ops', ana.email)
   await client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
+  // They are listed in the order in which they were created.
+  clock.now = new Date(clock.now.getTime() + 1)
   await client.grants.create({ group: 'ops', destination: prod.id, namespace: 'web', role: 'edit' })
   const [mine, ...others] = await ana.client.me.destinations()
   assert.equal(others.length, 0)

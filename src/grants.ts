@@ -1,5 +1,5 @@
 /** Grants: the only source of access to clusters. Never edited: revoked, and created anew. */
-import { and, asc, eq, gt, inArray, isNull, or, type SQL } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { type Call, userOf } from './call.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
@@ -162,7 +162,7 @@ export async function standingGrantsOf(tx: Database, userId: string, now: Date) 
     .from(grants)
     .innerJoin(destinations, eq(destinations.id, grants.destinationId))
     .where(and(standing(now), or(eq(grants.userId, userId), inArray(grants.groupId, groupsOfUser))))
-    .orderBy(asc(destinations.name), asc(grants.createdAt), asc(grants.id))
+    .orderBy(asc(destinations.name), sql`${grants.namespace} nulls first`, asc(grants.role))
 }
 
 function standing(now: Date): SQL | undefined {

@@ -15,11 +15,16 @@ const checkValue = 'infra'
 
 /**
  * The sealer of the key in `file`, or in the data directory, where one is made at the first start.
- * A file that was named must be there: a key made in its place would open nothing.
+ * A file that was named must be there, as must any key that opens what is sealed already: one made
+ * in its place would open nothing.
  */
-export function openSealer(dataDir: string, file: string | null): Sealer {
+export function openSealer(
+  dataDir: string,
+  file: string | null,
+  absent: 'is made' | 'must be there' = 'is made',
+): Sealer {
   const path = file ?? join(dataDir, 'sealing.key')
-  if (file === null && !existsSync(path)) makeKey(path)
+  if (file === null && absent === 'is made' && !existsSync(path)) makeKey(path)
   let text: string
   try {
     text = readFileSync(path, 'utf8').trim()
@@ -61,11 +66,16 @@ export async function ensureInstallation(db: Database, sealer: Sealer): Promise<
   await db.insert(installation).values({ id: 1, epoch, sealed }).onConflictDoNothing()
   const [row] = await db.select().from(installation)
   if (!row) throw new Error('the installation was not written')
+  if (isKeyOf(sealer, row.sealed)) return
+  const message = 'the sealing key is not the one that the secrets in the database were sealed with'
+  throw new Failure('invalid', message)
+}
+
+/** Whether this is the key that an installation's check value was sealed with. */
+export function isKeyOf(sealer: Sealer, sealed: string): boolean {
   try {
-    sealer.open(row.sealed, purpose)
-  } catch (cause) {
-    const message =
-      'the sealing key is not the one that the secrets in the database were sealed with'
-    throw new Failure('invalid', message, { cause })
+    return sealer.open(sealed, purpose) === checkValue
+  } catch {
+    return false
   }
 }

@@ -87,6 +87,25 @@ export async function revokeKey(call: Call, { key: ref }: KeyRef): Promise<Chang
   })
 }
 
+/** Ends every access key of a user whom the system found gone, and says why. */
+export async function withdrawKeys(
+  tx: Database,
+  { userId, reason }: { userId: string; reason: string },
+  now: Date,
+): Promise<void> {
+  const ended = await tx
+    .update(accessKeys)
+    .set({ endedAt: now })
+    .where(and(eq(accessKeys.userId, userId), isNull(accessKeys.endedAt)))
+    .returning()
+  for (const key of ended) {
+    const detail = { key: { id: key.id, name: key.name }, user: { id: userId }, reason }
+    const concerned = await destinationsOfKey(tx, key)
+    const happening = { kind: 'key.revoked', detail, destinations: concerned }
+    await record(tx, { kind: 'system' }, now, happening)
+  }
+}
+
 /** Writes a key; whoever calls records what it is part of. */
 export async function insertKey(
   tx: Database,

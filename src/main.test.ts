@@ -5,11 +5,13 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { freshDatabase } from '../test/postgres.ts'
 import { root, Running } from '../test/processes.ts'
 import { fetchWith } from './wire/dial.ts'
 import { Client } from './wire/client.ts'
 
 const main = join(root, 'cli', 'main.ts')
+const databaseUrl = process.env['INFRA_TEST_DATABASE_URL']
 const adminKey = `root.${'r'.repeat(43)}`
 
 async function freePort(): Promise<number> {
@@ -26,7 +28,10 @@ async function place(t: TestContext): Promise<Place> {
   const dataDir = mkdtempSync(join(tmpdir(), 'infra-main-'))
   t.after(() => rmSync(dataDir, { recursive: true, force: true }))
   const port = await freePort()
+  const database = databaseUrl ? await freshDatabase(databaseUrl) : null
+  t.after(() => database?.drop())
   const env = {
+    ...(database ? { DATABASE_URL: database.url } : {}),
     PATH: process.env['PATH'] ?? '',
     INFRA_DATA_DIR: dataDir,
     INFRA_LISTEN: `127.0.0.1:${port}`,
@@ -75,19 +80,24 @@ test('a server starts on nothing, is killed in the middle, and has all that it a
   assert.ok(!existsSync(join(at.dataDir, 'server.lock')))
 })
 
-test('a second server on the same directory, and reset-admin beside a server, are refused in a sentence', async (t) => {
-  const at = await place(t)
-  const first = run(t, at)
-  await first.says(/"message":"listening"/, 'stderr')
-  for (const words of [[], ['reset-admin']]) {
-    const { code, stderr } = await run(t, at, words).ends()
-    assert.equal(code, 1)
-    const lines = stderr.trim().split('\n')
-    assert.equal(lines.length, 1)
-    assert.match(lines[0] ?? '', /is in use: the server with process id \d+ runs on it"/)
-  }
-  assert.ok(await clientOf(at).me.get())
-})
+const embedded = { skip: Boolean(databaseUrl) }
+test(
+  'a second server on the same directory, and reset-admin beside a server, are refused in a sentence',
+  embedded,
+  async (t) => {
+    const at = await place(t)
+    const first = run(t, at)
+    await first.says(/"message":"listening"/, 'stderr')
+    for (const words of [[], ['reset-admin']]) {
+      const { code, stderr } = await run(t, at, words).ends()
+      assert.equal(code, 1)
+      const lines = stderr.trim().split('\n')
+      assert.equal(lines.length, 1)
+      assert.match(lines[0] ?? '', /is in use: the server with process id \d+ runs on it"/)
+    }
+    assert.ok(await clientOf(at).me.get())
+  },
+)
 
 test('reset-admin makes a password, which no log shows', async (t) => {
   const at = await place(t)

@@ -1,8 +1,10 @@
 /** The server: reads its settings, puts the parts together, and stops them in reverse. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { createApp, createHealth } from './app.ts'
 import { type Authority, openAuthority, serverHosts } from './authority.ts'
+import { backup, restore } from './backup.ts'
 import type { Store } from './db/database.ts'
 import { fromDatabase } from './db/errors.ts'
 import { lockDirectory } from './db/lock.ts'
@@ -12,10 +14,12 @@ import { openPostgres } from './db/postgres.ts'
 import { Expiry } from './expiry.ts'
 import { ensureAdministrator, resetAdministrator } from './first.ts'
 import { Follow } from './follow.ts'
-import { Hub } from './hub.ts'
+import { Hub } from './hub/hub.ts'
 import { ensureInstallation, openSealer } from './installation.ts'
 import { providerFetch } from './login/network.ts'
+import { metricsText, RequestCounts } from './metrics.ts'
 import { serve } from './serve.ts'
+import { Revalidate } from './revalidate/revalidate.ts'
 import { readSettings, type Settings, settingsHelp } from './settings.ts'
 import { ensureSigningKey } from './signing.ts'
 import { Failure } from './wire/failure.ts'
@@ -35,8 +39,7 @@ export async function serverMain(argv: string[], env: Environment): Promise<numb
   }
   const opened: Opened = []
   try {
-    if (argv[0] === 'reset-admin') await resetAdmin(readSettings(argv.slice(1), env), opened)
-    else await run(readSettings(argv, env), opened)
+    await start(argv, env, opened)
     return 0
   } catch (thrown) {
     const error = fromDatabase(thrown)
@@ -45,6 +48,14 @@ export async function serverMain(argv: string[], env: Environment): Promise<numb
   } finally {
     await closeAll(opened)
   }
+}
+
+async function start(argv: string[], env: Environment, opened: Opened): Promise<void> {
+  const [command = '', ...words] = argv
+  if (command === 'reset-admin') return resetAdmin(readSettings(words, env), opened)
+  if (command === 'backup') return makeBackup(words, env, opened)
+  if (command === 'restore') return restoreBackup(words, env, opened)
+  return run(readSettings(argv, env), opened)
 }
 
 async function run(settings: Settings, opened: Opened): Promise<void> {
@@ -66,13 +77,20 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
   opened.push(() => expiry.close())
   await expiry.open()
 
-  const parts = { db, settings, sealer, authority, hub, follow, clock }
-  const app = createApp({ ...parts, providerFetch: providerFetch(settings) })
+  const requests = new RequestCounts()
+  const fetch = providerFetch(settings)
+  const parts = { db, settings, sealer, authority, hub, follow, requests, clock }
+  const app = createApp({ ...parts, providerFetch: fetch })
+  const wait = (ms: number) => setTimeout(ms, undefined, { ref: false })
+  const revalidate = new Revalidate({ ...parts, providerFetch: fetch, wait })
+  opened.push(() => revalidate.close())
+  await revalidate.open()
   const tls = await tlsOf(settings, authority)
   const serving = await serve({ ...settings.listen, tls, app })
   opened.push(() => serving.close())
   if (settings.metricsListen) {
-    const health = await serve({ ...settings.metricsListen, tls: null, app: createHealth(db) })
+    const app = createHealth(db, () => metricsText(requests, hub.numbers))
+    const health = await serve({ ...settings.metricsListen, tls: null, app })
     opened.push(() => health.close())
   }
   log('info', 'listening', {
@@ -91,17 +109,52 @@ async function resetAdmin(settings: Settings, opened: Opened): Promise<void> {
   log('info', 'the administrator was reset', { email: settings.adminEmail })
 }
 
+/** `infra server backup FILE`: beside running servers on PostgreSQL, without one on PGlite. */
+async function makeBackup(words: string[], env: Environment, opened: Opened): Promise<void> {
+  const [file, flags] = fileOf(words)
+  const store = await openStore(readSettings(flags, env), opened)
+  const { at, revision } = await backup(store.db, file, clock())
+  log('info', 'backed up', { file, at, revision })
+}
+
+/** `infra server restore FILE [--replace]`. */
+async function restoreBackup(words: string[], env: Environment, opened: Opened): Promise<void> {
+  const [file, flags] = fileOf(words)
+  const replace = flags.includes('--replace')
+  const settings = readSettings(
+    flags.filter((flag) => flag !== '--replace'),
+    env,
+  )
+  // Before the database is made: without its key, nothing in the backup could be opened.
+  const sealer = openSealer(settings.dataDir, settings.sealingKeyFile, 'must be there')
+  const { db } = await openStore(settings, opened)
+  const { at, revision } = await restore(file, { db, sealer, now: clock(), replace })
+  log('warn', 'restored: what was taken away after the copy was made stands again', {
+    ...{ file, copiedAt: at, revision },
+  })
+}
+
+function fileOf([file, ...flags]: string[]): [string, string[]] {
+  if (file === undefined || file.startsWith('-')) throw new Failure('invalid', 'FILE is missing')
+  return [file, flags]
+}
+
 /** The database, at this program's schema, and the key that opens what is sealed in it. */
 async function openStorage(settings: Settings, opened: Opened) {
-  const { dataDir, databaseUrl, sealingKeyFile } = settings
+  const store = await openStore(settings, opened)
+  await migrate(store.db)
+  const sealer = openSealer(settings.dataDir, settings.sealingKeyFile)
+  await ensureInstallation(store.db, sealer)
+  return { store, sealer }
+}
+
+/** The database as it is. */
+async function openStore({ dataDir, databaseUrl }: Settings, opened: Opened): Promise<Store> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const store =
     databaseUrl === null ? await embedded(dataDir, opened) : await openPostgres(databaseUrl)
   opened.push(() => store.close())
-  await migrate(store.db)
-  const sealer = openSealer(dataDir, sealingKeyFile)
-  await ensureInstallation(store.db, sealer)
-  return { store, sealer }
+  return store
 }
 
 function embedded(dataDir: string, opened: Opened): Promise<Store> {
@@ -168,6 +221,12 @@ function help(): string {
 
 Usage: infra server [--SETTING VALUE ...]
        infra server reset-admin [--SETTING VALUE ...]
+       infra server backup FILE [--SETTING VALUE ...]
+       infra server restore FILE [--replace] [--SETTING VALUE ...]
+
+backup writes the whole database to FILE, which restore reads, into PostgreSQL or the embedded
+database, while no server runs. The sealing key and the CA in INFRA_DATA_DIR are not in it: keep
+them apart. What was taken away after the backup was made stands again after a restore.
 
 reset-admin makes an administrator of INFRA_ADMIN_EMAIL with a new password, while no server runs.
 

@@ -85,6 +85,32 @@ export async function endSession(call: Call, { id }: ById): Promise<Changed> {
   })
 }
 
+/**
+ * Ends a session that its user did not end, and says why: the provider's word, or its silence.
+ * False where it had ended already, which is no event.
+ */
+export async function withdrawSession(
+  tx: Database,
+  {
+    id,
+    userId,
+    provider,
+    reason,
+  }: { id: string; userId: string; provider: string; reason: string },
+  now: Date,
+): Promise<boolean> {
+  const ended = await tx
+    .update(sessions)
+    .set({ endedAt: now })
+    .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+    .returning({ id: sessions.id })
+  if (ended.length === 0) return false
+  const destinations = await destinationsOfUser(tx, userId)
+  const detail = { session: id, user: { id: userId }, provider, reason }
+  await record(tx, { kind: 'system' }, now, { kind: 'session.ended', detail, destinations })
+  return true
+}
+
 /** The row stays: its id must be told to connectors while a token of it may be good. */
 async function end(
   tx: Database,

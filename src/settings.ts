@@ -28,6 +28,7 @@ export type Settings = {
   trustedProxies: string[]
   insecureProviders: boolean
   revalidateSeconds: number
+  revalidateGraceSeconds: number
   leaseSeconds: number
   tokenSeconds: number
   sessionSeconds: number
@@ -169,7 +170,8 @@ const Flat = z.object({
   ...{ listen: Place, url: Text, dataDir: Text, databaseUrl: Text, sealingKeyFile: Text },
   ...{ tls: z.enum(['on', 'off']), tlsCertFile: Text, tlsKeyFile: Text },
   ...{ trustedProxies: z.array(z.string()), insecureProviders: z.boolean() },
-  ...{ revalidateInterval: z.number(), lease: z.number(), tokenLifetime: z.number() },
+  ...{ revalidateInterval: z.number(), revalidateGrace: z.number() },
+  ...{ lease: z.number(), tokenLifetime: z.number() },
   ...{ sessionLifetime: z.number(), sessionIdle: z.number(), metricsListen: Place.nullable() },
   ...{ adminEmail: Text, adminPassword: Text, adminAccessKey: Text },
 })
@@ -190,6 +192,7 @@ function together(flat: Flat, env: Environment): Settings {
   return {
     ...{ listen, url, dataDir: flat.dataDir ?? stateDirectory(env), databaseUrl, sealingKeyFile },
     ...{ tls, trustedProxies, insecureProviders, revalidateSeconds: flat.revalidateInterval },
+    revalidateGraceSeconds: flat.revalidateGrace,
     ...{ leaseSeconds: flat.lease, tokenSeconds: flat.tokenLifetime },
     ...{ sessionSeconds: flat.sessionLifetime, sessionIdleSeconds: flat.sessionIdle },
     ...{ metricsListen, adminEmail, adminPassword, adminAccessKey },

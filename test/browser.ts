@@ -1,10 +1,14 @@
 /** As much of a browser as a login page needs: cookies, redirects, one form. */
 
 /**
- * Opens `url`, chooses `person` on the page that asks for one, and follows redirects until they
+ * Opens `url`, fills `fields` into the form of the page that comes, and follows redirects until they
  * lead away from `origin`: that URL is returned and not opened.
  */
-export async function visit(url: string, origin: string, person: string): Promise<string> {
+export async function visit(
+  url: string,
+  origin: string,
+  fields: Record<string, string>,
+): Promise<string> {
   const cookies = new Map<string, string>()
   let next: { url: string; body: URLSearchParams | null } = { url, body: null }
   for (let hop = 0; hop < 15; hop += 1) {
@@ -19,7 +23,7 @@ export async function visit(url: string, origin: string, person: string): Promis
     const location = response.headers.get('location')
     const page = await response.text()
     if (location === null) {
-      next = { url: formOf(page, next.url), body: new URLSearchParams({ person }) }
+      next = { url: formOf(page, next.url), body: new URLSearchParams(fields) }
       continue
     }
     const target = new URL(location, next.url)
@@ -41,5 +45,5 @@ function keep(cookies: Map<string, string>, response: Response): void {
 function formOf(page: string, url: string): string {
   const [, action] = /<form method="post" action="([^"]+)"/.exec(page) ?? []
   if (!action) throw new Error(`no login page but: ${page.slice(0, 300)}`)
-  return new URL(action, url).href
+  return new URL(action.replaceAll('&amp;', '&'), url).href
 }

@@ -29,6 +29,8 @@ export type ClientOfProvider = {
 
 export type LocalProvider = {
   issuer: string
+  /** Where it listens itself. */
+  address: string
   /** The first client. */
   client: ClientOfProvider
   /** The people as they stand: change them, and the provider says so from then on. */
@@ -70,8 +72,11 @@ export async function startProvider({
   port = 0,
   people = threePeople(),
   clients = [clientFor('local')],
+  publicUrl,
 }: {
   port?: number
+  /** Where it is reached by way of a front (`front.ts`); else at its own port. */
+  publicUrl?: string
   people?: Person[]
   clients?: [ClientOfProvider, ...ClientOfProvider[]]
 } = {}): Promise<LocalProvider> {
@@ -81,7 +86,8 @@ export async function startProvider({
     server.listen(port, '127.0.0.1', resolve)
   })
   // The issuer must be the very address that is dialled, so it is known only now.
-  const issuer = `http://127.0.0.1:${portOf(server)}`
+  const address = `http://127.0.0.1:${portOf(server)}`
+  const issuer = publicUrl ?? address
   const issued: string[] = []
   const provider = await makeProvider(issuer, people, clients)
   provider.on('refresh_token.saved', (token) => issued.push(token.jti))
@@ -95,11 +101,12 @@ export async function startProvider({
   })
   return {
     issuer,
+    address,
     client: clients[0],
     people,
     person: (name) => personOf(people, name),
     login: (url, name) => {
-      return visit(url, issuer, name === null ? 'cancel' : personOf(people, name).sub)
+      return visit(url, issuer, { person: name === null ? 'cancel' : personOf(people, name).sub })
     },
     secrets: () => [...clients.flatMap(({ secret }) => secret ?? []), ...issued],
     stop: () => stop(server),

@@ -1,7 +1,7 @@
 /**
  * The whole server in one process, for tests of its API: the real app on a real database in memory.
  * Opening PGlite takes a second, so a process opens one and each world begins by emptying it; with
- * `INFRA_TEST_DATABASE_URL`, it empties that PostgreSQL database instead.
+ * `INFRA_TEST_DATABASE_URL`, a new database of that PostgreSQL instead.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -18,12 +18,14 @@ import { openPglite } from '../src/db/pglite.ts'
 import { openPostgres } from '../src/db/postgres.ts'
 import { sessions, users } from '../src/db/schema.ts'
 import { Follow } from '../src/follow.ts'
-import { Hub } from '../src/hub.ts'
+import { Hub } from '../src/hub/hub.ts'
 import { ensureInstallation } from '../src/installation.ts'
 import { Sealer } from '../src/seal.ts'
+import { RequestCounts } from '../src/metrics.ts'
 import { readSettings, type Settings } from '../src/settings.ts'
 import { ensureSigningKey } from '../src/signing.ts'
 import { Client, type Fetch } from '../src/wire/client.ts'
+import { freshDatabase } from './postgres.ts'
 
 export type Person = {
   id: string
@@ -43,6 +45,7 @@ export type World = {
   authority: Authority
   hub: Hub
   follow: Follow
+  requests: RequestCounts
   /** What the server holds to be now; tests set it. */
   clock: { now: Date }
   fetch: Fetch
@@ -61,7 +64,8 @@ type Options = { settings?: Partial<Settings>; providerFetch?: Fetch }
 /** What tests send in place of a socket's other end. */
 export const peerAddress = '192.0.2.1'
 
-let shared: Promise<{ store: Store; authority: Authority; dataDir: string }> | null = null
+type Shared = { store: Store; authority: Authority; dataDir: string; drop: () => Promise<void> }
+let shared: Promise<Shared> | null = null
 
 export async function world(t: TestContext, options: Options = {}): Promise<World> {
   const { store, authority, dataDir } = await (shared ??= openShared())
@@ -76,8 +80,9 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const providerFetch = options.providerFetch ?? refuse
   const hub = new Hub(store, settings, now)
   const follow = new Follow(store)
+  const requests = new RequestCounts()
   const app = createApp({
-    ...{ db, settings, sealer, authority, hub, follow, providerFetch, clock: now },
+    ...{ db, settings, sealer, authority, hub, follow, requests, providerFetch, clock: now },
   })
   await hub.open()
   await follow.open()
@@ -102,24 +107,32 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const admin = await user('root@example.com', { admin: true })
   const stranger = new Client('http://server', null, fetch)
   return {
-    ...{ app, store, db, settings, sealer, authority, hub, follow, clock, fetch },
+    ...{ app, store, db, settings, sealer, authority, hub, follow, requests, clock, fetch },
     ...{ admin, client: admin.client, stranger, clientOf, user },
   }
 }
 
-async function openShared(): Promise<{ store: Store; authority: Authority; dataDir: string }> {
+async function openShared(): Promise<Shared> {
   const dataDir = mkdtempSync(join(tmpdir(), 'infra-world-'))
-  const url = process.env['INFRA_TEST_DATABASE_URL']
-  const store = await (url ? openPostgres(url) : openPglite(null))
+  const { store, drop } = await openTestStore()
   await migrate(store.db)
   const authority = await openAuthority(dataDir, () => new Date())
   process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
-  return { store, authority, dataDir }
+  return { store, authority, dataDir, drop }
+}
+
+/** An empty database of the kind that this run is about. */
+export async function openTestStore(): Promise<{ store: Store; drop: () => Promise<void> }> {
+  const url = process.env['INFRA_TEST_DATABASE_URL']
+  if (!url) return { store: await openPglite(null), drop: async () => {} }
+  const fresh = await freshDatabase(url)
+  return { store: await openPostgres(fresh.url), drop: fresh.drop }
 }
 
 async function empty(db: Store['db']): Promise<void> {
   await db.execute(sql`truncate installation, users, providers, groups, memberships, identities,
-    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events cascade`)
+    logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events, questions,
+    provider_paces, provider_tokens cascade`)
 }
 
 /** No test of the API leaves this process by accident. */
@@ -131,5 +144,7 @@ const refuse: Fetch = () => {
 after(async () => {
   const opened = shared
   shared = null
-  await (await opened)?.store.close()
+  const { store, drop } = (await opened) ?? {}
+  await store?.close()
+  await drop?.()
 })

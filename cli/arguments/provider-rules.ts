@@ -46,6 +46,16 @@ export const ruleFlags = {
     options: ['127.0.0.1', 'localhost'],
     description: 'the host of the redirect URI',
   },
+  'questions-per-minute': {
+    type: 'string',
+    valueHint: 'N',
+    description: 'how often it may be asked about people who are in (at first: 600)',
+  },
+  'questions-at-once': {
+    type: 'string',
+    valueHint: 'N',
+    description: 'how many of these questions may be open at once (at first: 10)',
+  },
 } as const satisfies Arguments
 
 export const secretFlag = {
@@ -66,6 +76,8 @@ type Rules = Pick<
   | 'vouchesForEmails'
   | 'anyLoopbackPort'
   | 'loopbackHost'
+  | 'questionsPerMinute'
+  | 'questionsAtOnce'
 >
 
 /** Only what was given: a rule that is not named stays as it is. */
@@ -79,6 +91,8 @@ export function rulesFrom(values: Values<typeof ruleFlags>): Rules {
     vouchesForEmails: values['vouches-for-emails'],
     anyLoopbackPort: values['any-loopback-port'],
     loopbackHost: values['loopback-host'],
+    questionsPerMinute: countOf(values['questions-per-minute'], 'questions-per-minute'),
+    questionsAtOnce: countOf(values['questions-at-once'], 'questions-at-once'),
   }
   return Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined))
 }
@@ -101,6 +115,12 @@ export async function clientSecret(
 function listOf(text: string | undefined): string[] | undefined {
   if (text === undefined) return undefined
   return text === 'none' ? [] : text.split(',').map((part) => part.trim())
+}
+
+function countOf(text: string | undefined, flag: string): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new Misuse(`--${flag} must be a whole number`)
+  return Number(text)
 }
 
 function claimOf(text: string | undefined): Rules['requiredClaim'] {

@@ -108,6 +108,9 @@ const show = command({
         'When it ends': `${it.onLeaseEnd} open streams`,
         Link: it.link,
         'Connectors linked': String(it.linked),
+        ...Object.fromEntries(
+          it.problems.map((problem, at) => [at === 0 ? 'Problems' : `(${at + 1})`, problem]),
+        ),
         'Last seen': when(it.lastSeenAt) || 'never',
         Added: when(it.createdAt),
       })

@@ -12,5 +12,7 @@ export type Store = {
    * back: what was said in between is lost, so whoever listens looks again.
    */
   listen(channel: string, heard: () => void): Promise<() => Promise<void>>
+  /** Whether what is notified now would be heard. While it is not, nothing renews a lease. */
+  isListening(): boolean
   close(): Promise<void>
 }

@@ -20,12 +20,17 @@ const passing = new Set([
   '55P03', // lock_not_available: another change holds the lock for too long
   '40001', // serialization_failure
   '40P01', // deadlock_detected
+  '53100', // disk_full
+  '53200', // out_of_memory
   '53300', // too_many_connections
+  '57014', // query_canceled: it took longer than a statement may
+])
+const lost = new Set([
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
-])
-const lost = new Set([
+  '25006', // read_only_sql_transaction: what was the primary is a standby now
+  '25P03', // idle_in_transaction_session_timeout
   ...['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN'],
   ...['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT'],
 ])
@@ -48,7 +53,8 @@ export function fromDatabase(error: unknown): unknown {
   }
   if (passing.has(code))
     return new Failure('unavailable', 'the database is busy, try again', { cause })
-  if (lost.has(code) || code.startsWith('08')) {
+  // A socket file that is not there is a database that does not run, and no file of ours.
+  if (lost.has(code) || code.startsWith('08') || textOf(cause, 'syscall') === 'connect') {
     return new Failure('unavailable', 'the database cannot be reached', { cause })
   }
   return cause

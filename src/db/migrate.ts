@@ -23,10 +23,13 @@ export async function migrate(
   known: readonly Migration[] = migrations,
 ): Promise<void> {
   await db.transaction(async (tx) => {
+    // Another replica may be migrating, and a large table takes its time.
+    await tx.execute(sql`select set_config('statement_timeout', '0', true),
+      set_config('lock_timeout', '0', true)`)
     await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
     await tx.execute(sql`create table if not exists migrations (
       tag text primary key, hash text not null, applied_at timestamptz not null default now())`)
-    const applied = await appliedIn(tx)
+    const applied = await migrationsIn(tx)
     for (const migration of missing(known, applied)) await apply(tx, migration)
   })
 }
@@ -46,7 +49,8 @@ export function missing(
   return known.filter(({ tag }) => !applied.has(tag))
 }
 
-async function appliedIn(tx: Database): Promise<Map<string, string>> {
+/** The tag and hash of each that was applied. */
+export async function migrationsIn(tx: Database): Promise<Map<string, string>> {
   const found = await tx
     .select({ tag: sql<string>`tag`, hash: sql<string>`hash` })
     .from(sql`migrations`)

@@ -107,6 +107,23 @@ CREATE TABLE "memberships" (
 	CONSTRAINT "memberships_group_id_user_id_pk" PRIMARY KEY("group_id","user_id")
 );
 --> statement-breakpoint
+CREATE TABLE "provider_paces" (
+	"provider_id" text PRIMARY KEY NOT NULL,
+	"next_request_at" timestamp with time zone NOT NULL,
+	"quiet_until" timestamp with time zone,
+	"refuses_us_since" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "provider_tokens" (
+	"session_id" text PRIMARY KEY NOT NULL,
+	"refresh_token" text,
+	"access_token" text NOT NULL,
+	"access_until" timestamp with time zone NOT NULL,
+	"claims" jsonb NOT NULL,
+	"asked_at" timestamp with time zone NOT NULL,
+	"doubt_since" timestamp with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "providers" (
 	"id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -121,8 +138,21 @@ CREATE TABLE "providers" (
 	"vouches_for_emails" boolean NOT NULL,
 	"any_loopback_port" boolean NOT NULL,
 	"loopback_host" text NOT NULL,
+	"questions_per_minute" integer DEFAULT 600 NOT NULL,
+	"questions_at_once" integer DEFAULT 10 NOT NULL,
 	"disabled_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "questions" (
+	"user_id" text NOT NULL,
+	"provider_id" text NOT NULL,
+	"due_at" timestamp with time zone NOT NULL,
+	"claimed_by" text,
+	"claimed_until" timestamp with time zone,
+	"answered_at" timestamp with time zone NOT NULL,
+	"failing_since" timestamp with time zone,
+	CONSTRAINT "questions_user_id_provider_id_pk" PRIMARY KEY("user_id","provider_id")
 );
 --> statement-breakpoint
 CREATE TABLE "sessions" (
@@ -168,6 +198,10 @@ ALTER TABLE "identities" ADD CONSTRAINT "identities_user_id_users_id_fk" FOREIGN
 ALTER TABLE "logins" ADD CONSTRAINT "logins_provider_id_providers_id_fk" FOREIGN KEY ("provider_id") REFERENCES "public"."providers"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_group_id_groups_id_fk" FOREIGN KEY ("group_id") REFERENCES "public"."groups"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "provider_paces" ADD CONSTRAINT "provider_paces_provider_id_providers_id_fk" FOREIGN KEY ("provider_id") REFERENCES "public"."providers"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "provider_tokens" ADD CONSTRAINT "provider_tokens_session_id_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "questions" ADD CONSTRAINT "questions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "questions" ADD CONSTRAINT "questions_provider_id_providers_id_fk" FOREIGN KEY ("provider_id") REFERENCES "public"."providers"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_provider_id_providers_id_fk" FOREIGN KEY ("provider_id") REFERENCES "public"."providers"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "access_keys_name" ON "access_keys" USING btree ("name") WHERE ended_at is null;--> statement-breakpoint
@@ -184,6 +218,7 @@ CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> state
 CREATE INDEX "logins_expires" ON "logins" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "memberships_user" ON "memberships" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "providers_name" ON "providers" USING btree ("name");--> statement-breakpoint
+CREATE INDEX "questions_due" ON "questions" USING btree ("provider_id","due_at");--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "sessions_ended" ON "sessions" USING btree ("ended_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email" ON "users" USING btree ("email");`,

@@ -21,6 +21,7 @@ export async function openPglite(directory: string | null): Promise<Store> {
   return {
     db: drizzle(client, { schema }),
     listen: (channel, heard) => client.listen(channel, () => heard()),
+    isListening: () => true,
     close: () => client.close(),
   }
 }

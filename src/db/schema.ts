@@ -61,6 +61,8 @@ export const providers = pgTable(
     vouchesForEmails: boolean('vouches_for_emails').notNull(),
     anyLoopbackPort: boolean('any_loopback_port').notNull(),
     loopbackHost: text('loopback_host').$type<'127.0.0.1' | 'localhost'>().notNull(),
+    questionsPerMinute: integer('questions_per_minute').notNull().default(600),
+    questionsAtOnce: integer('questions_at_once').notNull().default(10),
     disabledAt: instant('disabled_at'),
     createdAt: createdAt(),
   },
@@ -239,6 +241,59 @@ export const sessions = pgTable(
   },
   (t) => [index('sessions_user').on(t.userId), index('sessions_ended').on(t.endedAt)],
 )
+
+/** What the provider gave with a session's login, sealed: to ask it again whether that stands. */
+export const providerTokens = pgTable('provider_tokens', {
+  sessionId: text('session_id')
+    .primaryKey()
+    .references(() => sessions.id, { onDelete: 'cascade' }),
+  /** Sealed; null: the provider gave none. */
+  refreshToken: text('refresh_token'),
+  /** Sealed. */
+  accessToken: text('access_token').notNull(),
+  accessUntil: instant('access_until').notNull(),
+  /** What the provider last said in whole; no secret, and told to nobody either. */
+  claims: jsonb().$type<Record<string, unknown>>().notNull(),
+  askedAt: instant('asked_at').notNull(),
+  /** The refresh token was sent and nothing is known of an answer: it may be spent already. */
+  doubtSince: instant('doubt_since'),
+})
+
+/** When each person (a user by a provider) is asked about next, and which server asks just now. */
+export const questions = pgTable(
+  'questions',
+  {
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    providerId: text('provider_id')
+      .notNull()
+      .references(() => providers.id, { onDelete: 'cascade' }),
+    dueAt: instant('due_at').notNull(),
+    claimedBy: text('claimed_by'),
+    claimedUntil: instant('claimed_until'),
+    /** When the provider last said that the person stands. */
+    answeredAt: instant('answered_at').notNull(),
+    /** Since when there is no answer: the grace period counts from here. */
+    failingSince: instant('failing_since'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.userId, t.providerId] }),
+    index('questions_due').on(t.providerId, t.dueAt),
+  ],
+)
+
+/** How fast a provider is asked, over all server processes. */
+export const providerPaces = pgTable('provider_paces', {
+  providerId: text('provider_id')
+    .primaryKey()
+    .references(() => providers.id, { onDelete: 'cascade' }),
+  nextRequestAt: instant('next_request_at').notNull(),
+  /** It said Retry-After: nothing is asked before. */
+  quietUntil: instant('quiet_until'),
+  /** Since when it refuses us, not a person: a rotated client secret, say. */
+  refusesUsSince: instant('refuses_us_since'),
+})
 
 /** ES256 key pairs. Published at `createdAt`, signing from `signsFrom`, gone after `retiresAt`. */
 export const signingKeys = pgTable('signing_keys', {

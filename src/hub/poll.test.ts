@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
 import { type World, world } from '../../test/world.ts'
-import { FarEnd, linked } from '../link.fixtures.ts'
+import { FarEnd, linked } from './link.fixtures.ts'
 import type { Access } from '../wire/access.ts'
 import type { CreatedDestination } from '../wire/destinations.ts'
 import type { PollQuery } from '../wire/poll.ts'
@@ -64,12 +64,15 @@ test('a poll is for connectors: a user and a stranger learn nothing by it', asyn
   await assert.rejects(connector.access(hello), { code: 'unauthenticated' })
 })
 
-test('a database that has lost events answers no poll of who knows of them', async (t) => {
+test('P3: a poll that knows of lost events begins a new epoch, once; a second claim is not believed', async (t) => {
   const w = await world(t)
   const { ask, told } = await polling(w)
   const known = knownOf(await told())
   await w.db.execute(sql`delete from events where number = ${known.revision}`)
-  await assert.rejects(ask(known), { code: 'unavailable' })
+  const answer = await ask(known)
+  assert.ok(answer.kind === 'access' && answer.access.epoch !== known.epoch)
+  const claimed = { ...knownOf(answer.access), revision: 1_000_000 }
+  await assert.rejects(ask(claimed), { code: 'unavailable' })
 })
 
 test('receipts work by the poll alone, and its state says how it is heard of', async (t) => {

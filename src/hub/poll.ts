@@ -7,13 +7,14 @@ import { readAccess } from '../access.ts'
 import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import { recordEndpoint } from '../hello.ts'
-import type { Receipt, Receipts } from '../receipts.ts'
+import { recordEndpoint } from './hello.ts'
+import type { Receipt, Receipts } from './receipts.ts'
 import type { Settings } from '../settings.ts'
 import type { Access } from '../wire/access.ts'
 import { Failure } from '../wire/failure.ts'
 import { log } from '../wire/log.ts'
 import type { PollAnswer, PollQuery } from '../wire/poll.ts'
+import type { LinkParts } from './link.ts'
 import type { Marks } from './marks.ts'
 
 export type PollParts = {
@@ -22,24 +23,23 @@ export type PollParts = {
   clock: () => Date
   receipts: Receipts
   marks: Marks
+  /** The connector knows a later revision than was read; false where it is not believed. */
+  ahead: LinkParts['ahead']
 }
 
 /**
  * @throws {Failure} `unauthenticated` when the destination went since the key was judged;
- * `unavailable` when this connector knows of events that the database has lost: nothing is renewed.
+ * `unavailable` when this connector claims to know of events that never were, and is not believed.
  */
 export async function answerPoll(
-  { db, settings, clock, receipts, marks }: PollParts,
+  parts: PollParts,
   actor: ConnectorActor,
   asked: PollQuery,
 ): Promise<PollAnswer> {
+  const { db, clock, receipts, marks } = parts
   // Before the reading: what was changed after it is not known to have been read.
   const at = clock()
-  const access = await readAccess(db, actor.destinationId, { now: at, settings })
-  if (!access) throw new Failure('unauthenticated', 'there is no such destination any more')
-  if (asked.epoch === access.epoch && (asked.revision ?? 0) > access.revision) {
-    throw new Failure('unavailable', 'the database has lost events that this connector knows of')
-  }
+  const access = await readFor(parts, actor, asked, at)
   const receipt = receipts.polled(actor.destinationId, asked.instance)
   await reportEndpoint(db, actor, receipt, at, asked.endpoint)
   const answer = answerOf(access, asked, at)
@@ -48,6 +48,26 @@ export async function answerPoll(
   receipt.beaten(at)
   await marks.heard(actor, receipt, 'poll')
   return answer
+}
+
+/** Whoever knows a later revision of this very epoch saw what the database has lost since. */
+async function readFor(
+  { db, settings, ahead }: PollParts,
+  actor: ConnectorActor,
+  asked: PollQuery,
+  at: Date,
+): Promise<Access> {
+  const read = async (): Promise<Access> => {
+    const access = await readAccess(db, actor.destinationId, { now: at, settings })
+    if (access) return access
+    throw new Failure('unauthenticated', 'there is no such destination any more')
+  }
+  const access = await read()
+  const { epoch, revision } = access
+  const known = asked.revision ?? 0
+  if (asked.epoch !== epoch || known <= revision) return access
+  if (await ahead(actor, known, { at, epoch, revision })) return read()
+  throw new Failure('unavailable', 'the database has lost events that this connector knows of')
 }
 
 /** All of Access, or that what the connector holds is still all there is. */

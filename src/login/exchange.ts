@@ -1,7 +1,7 @@
 /**
  * From the code that came back to the claims of a verified ID token. Everything that a provider, or
- * whoever poses as one, could get wrong is checked here; the client secret, the `code_verifier` and
- * the provider's tokens do not leave this file.
+ * whoever poses as one, could get wrong is checked here. The client secret and the `code_verifier` do
+ * not leave this file; the provider's tokens leave it to be sealed (`provider-tokens.ts`).
  */
 import {
   authorizationCodeGrantRequest,
@@ -22,9 +22,10 @@ import {
 } from 'oauth4webapi'
 import type { Call } from '../call.ts'
 import { openClientSecret, type ProviderRow } from '../providers.ts'
-import { requestsBy } from './discovery.ts'
+import { type Network, requestsBy } from './discovery.ts'
 import { type Claims, lacksClaims, withUserinfo } from './identity.ts'
 import type { PendingLogin } from './pending.ts'
+import { type ProviderTokens, tokensOf } from './provider-tokens.ts'
 import { judged, refusedAnswer } from './refusal.ts'
 
 export type Callback = {
@@ -42,25 +43,42 @@ type Party = { call: Call; provider: ProviderRow; server: AuthorizationServer; c
 export async function exchangeCode(
   call: Call,
   { provider, server, begun, query }: Callback,
-): Promise<Claims> {
-  const client: Client = {
-    client_id: provider.clientId,
-    [clockSkew]: Math.round((call.now.getTime() - Date.now()) / 1000),
-  }
+): Promise<{ claims: Claims; tokens: ProviderTokens }> {
+  const client = clientOf(provider, call.now)
   const party = { call, provider, server, client }
   return judged(async () => {
-    const tokens = await tokensFor(party, begun, new URLSearchParams(query))
-    const claims = getValidatedIdTokenClaims(tokens)
-    if (!claims) throw refusedAnswer('it holds no ID token')
-    // Checked by the library only where there are several audiences; an ID token that was made
-    // for another client's request is refused wherever it says so (Core section 3.1.3.7).
-    if (claims.azp !== undefined && claims.azp !== provider.clientId) {
-      throw refusedAnswer('the ID token was issued to another client')
+    const answer = await tokensFor(party, begun, new URLSearchParams(query))
+    const claims = idTokenOf(answer, provider)
+    const tokens = tokensOf(answer, call.now, claims['exp'])
+    if (!server.userinfo_endpoint || !lacksClaims(claims, provider.groupsClaim)) {
+      return { claims, tokens }
     }
-    if (!server.userinfo_endpoint || !lacksClaims(claims, provider.groupsClaim)) return claims
-    const userinfo = await userinfoFor(party, tokens.access_token, claims.sub)
-    return withUserinfo(claims, userinfo, provider.groupsClaim)
+    const userinfo = await userinfoFor(party, answer.access_token, claims.sub)
+    return { claims: withUserinfo(claims, userinfo, provider.groupsClaim), tokens }
   })
+}
+
+/** Ourselves as oauth4webapi wants it, with the clock that was handed in. */
+export function clientOf({ clientId }: Pick<ProviderRow, 'clientId'>, now: Date): Client {
+  return {
+    client_id: clientId,
+    [clockSkew]: Math.round((now.getTime() - Date.now()) / 1000),
+  }
+}
+
+/** The claims of the ID token in an answer that the library has judged. */
+export function idTokenOf(
+  answer: TokenEndpointResponse,
+  { clientId }: Pick<ProviderRow, 'clientId'>,
+): Claims & { sub: string } {
+  const claims = getValidatedIdTokenClaims(answer)
+  if (!claims) throw refusedAnswer('it holds no ID token')
+  // Checked by the library only where there are several audiences; an ID token that was made
+  // for another client's request is refused wherever it says so (Core section 3.1.3.7).
+  if (claims.azp !== undefined && claims.azp !== clientId) {
+    throw refusedAnswer('the ID token was issued to another client')
+  }
+  return claims
 }
 
 async function tokensFor(
@@ -89,14 +107,19 @@ async function tokensFor(
   return tokens
 }
 
+async function userinfoFor(party: Party, accessToken: string, subject: string): Promise<Claims> {
+  const { call, server, client } = party
+  const response = await userInfoRequest(server, client, accessToken, requestsBy(call))
+  return readUserinfo(party, response, subject)
+}
+
 /** The answer must be about the same subject (Core section 5.3.2), and signed if it is a JWT. */
-async function userinfoFor(
-  { call, server, client }: Party,
-  accessToken: string,
+export async function readUserinfo(
+  { call, server, client }: Pick<Party, 'server' | 'client'> & { call: Network },
+  response: Response,
   subject: string,
 ): Promise<Claims> {
   const requests = requestsBy(call)
-  const response = await userInfoRequest(server, client, accessToken, requests)
   const userinfo = await processUserInfoResponse(server, client, subject, response)
   const isJwt = response.headers.get('content-type')?.split(';')[0] === 'application/jwt'
   if (isJwt) await validateApplicationLevelSignature(server, response, requests)

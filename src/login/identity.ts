@@ -90,6 +90,16 @@ export function withUserinfo(claims: Claims, userinfo: Claims, groupsClaim: stri
   }
 }
 
+/**
+ * What userinfo alone says, over what was said before: a claim that only an ID token carries is not
+ * withdrawn by an answer that never mentions it. Another e-mail is not verified by the old word.
+ */
+export function withLast(last: Claims, userinfo: Claims): Claims {
+  const email = own(userinfo, 'email')
+  const isOther = email !== undefined && email !== own(last, 'email')
+  return { ...last, ...(isOther ? { email_verified: undefined } : {}), ...userinfo }
+}
+
 function emailOf(claims: Claims): string {
   const email = own(claims, 'email')
   if (email === undefined) throw refusal('the provider sent no e-mail')

@@ -4,18 +4,24 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { type World, world } from '../../test/world.ts'
 import { identities, logins, sessions, users } from '../db/schema.ts'
-import { Client } from '../wire/client.ts'
+import type { Settings } from '../settings.ts'
+import { Client, type Fetch } from '../wire/client.ts'
 import type { NewProvider } from '../wire/providers.ts'
 import { providerFetch } from './network.ts'
 
 export type LoginWorld = World & {
   /** All that the server has answered and logged so far. */
   said(): string
+  providerFetch: Fetch
 }
 
-export async function loginWorld(t: TestContext): Promise<LoginWorld> {
-  const settings = { insecureProviders: true }
-  const made = await world(t, { settings, providerFetch: providerFetch(settings) })
+export async function loginWorld(
+  t: TestContext,
+  more: Partial<Settings> = {},
+): Promise<LoginWorld> {
+  const settings = { insecureProviders: true, ...more }
+  const network = providerFetch(settings)
+  const made = await world(t, { settings, providerFetch: network })
   const heard: string[] = []
   hearLog(t, heard)
   const stranger = new Client('http://server', null, async (request) => {
@@ -23,7 +29,7 @@ export async function loginWorld(t: TestContext): Promise<LoginWorld> {
     heard.push(JSON.stringify([...response.headers]), await response.clone().text())
     return response
   })
-  return { ...made, stranger, said: () => heard.join('\n') }
+  return { ...made, stranger, providerFetch: network, said: () => heard.join('\n') }
 }
 
 function hearLog(t: TestContext, heard: string[]): void {

@@ -19,9 +19,10 @@ import type { BeginLogin, BegunLogin, FinishLogin, StartedSession } from '../wir
 import { authorizationUrl } from './authorization.ts'
 import { discover } from './discovery.ts'
 import { exchangeCode } from './exchange.ts'
-import { claimsToIdentity, type Identity } from './identity.ts'
+import { type Claims, claimsToIdentity, type Identity } from './identity.ts'
 import { userFor } from './join.ts'
 import { keepLogin, takeLogin } from './pending.ts'
+import { askAboutLater, keepTokens, type ProviderTokens } from './provider-tokens.ts'
 import { judgeRedirectUri } from './redirect.ts'
 
 /**
@@ -76,18 +77,22 @@ export async function finishOidcLogin(
   const server = await discover(call, provider.issuer)
   const codeVerifier = call.sealer.open(login.codeVerifier, purposeOf(login.id))
   const begun = { ...login, codeVerifier }
-  const claims = await exchangeCode(call, { provider, server, begun, query: callback })
+  const { claims, tokens } = await exchangeCode(call, { provider, server, begun, query: callback })
   const { identity, warnings } = claimsToIdentity(claims, provider)
-  const started = await call.db.transaction((tx) => enter(tx, call, provider.id, identity))
+  const came = { identity, claims, tokens }
+  const started = await call.db.transaction((tx) => enter(tx, call, provider.id, came))
   return { ...started, warnings: [...warnings, ...started.warnings] }
 }
+
+/** Who came, and what the provider gave to ask about them again. */
+type Came = { identity: Identity; claims: Claims; tokens: ProviderTokens }
 
 /** One transaction: a person is let in whole, with their groups, or not at all. */
 async function enter(
   tx: Database,
-  { now, settings }: Call,
+  { now, settings, sealer }: Call,
   providerId: string,
-  identity: Identity,
+  { identity, claims, tokens }: Came,
 ): Promise<StartedSession> {
   // Locked: disabling the provider comes before this login and refuses it, or after and ends it.
   const [provider] = await tx
@@ -98,6 +103,9 @@ async function enter(
   if (!provider) throw refused('the provider is no longer offered', 'disabled provider')
   const { user, happened } = await userFor(tx, { identity, provider, now })
   const started = await startSession(tx, { user, providerId, now, settings })
+  await keepTokens(tx, sealer, { sessionId: started.session, claims, tokens, now })
+  const person = { userId: user.id, providerId, now }
+  await askAboutLater(tx, person, settings.revalidateSeconds)
   const actor = { kind: 'system' } as const
   const followed = await followGroups(tx, {
     actor,

@@ -27,6 +27,8 @@ export const Destination = z.object({
   linked: z.number().int(),
   /** How its connectors are heard of: by a link, by the poll alone (only later), or not at all. */
   link: LinkState,
+  /** What its connectors find wrong in the cluster, a sentence each: roles that are missing, … */
+  problems: z.array(z.string()).default([]),
   lastSeenAt: Instant.nullable(),
   createdAt: Instant,
 })

@@ -10,6 +10,10 @@ import { Access } from './access.ts'
 
 const Revision = z.number().int().nonnegative()
 
+/** A report is a message like the others, and must fit into one. */
+export const maxProblems = 50
+export const maxProblemLength = 500
+
 /** First word of a connector: which process it is, and the last Access that it knows. */
 export const Hello = z.object({
   kind: z.literal('hello'),
@@ -45,7 +49,13 @@ export type Enforced = z.infer<typeof Enforced>
 export const Ack = Enforced.extend({ kind: z.literal('ack') })
 export type Ack = z.infer<typeof Ack>
 
-export const FromConnector = z.discriminatedUnion('kind', [Hello, Ping, Ack])
+/** All that the connector finds wrong in its cluster, a sentence each; what it said before is over. */
+export const Report = z.object({
+  kind: z.literal('report'),
+  problems: z.array(z.string().max(maxProblemLength)).max(maxProblems),
+})
+
+export const FromConnector = z.discriminatedUnion('kind', [Hello, Ping, Ack, Report])
 export type FromConnector = z.infer<typeof FromConnector>
 
 /**

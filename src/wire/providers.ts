@@ -27,6 +27,9 @@ const Rules = z.object({
   /** The provider allows any loopback port (RFC 8252 section 7.3), not only 8000 and 18000. */
   anyLoopbackPort: z.boolean().default(false),
   loopbackHost: z.enum(['127.0.0.1', 'localhost']).default('127.0.0.1'),
+  /** How much it is asked about people who are in, by all server processes together. */
+  questionsPerMinute: z.number().int().min(10).max(60_000).default(600),
+  questionsAtOnce: z.number().int().min(1).max(1000).default(10),
 })
 
 export const Provider = Rules.extend({
@@ -75,6 +78,8 @@ export const ProviderEdit = ProviderRef.extend({
   vouchesForEmails: z.boolean().optional(),
   anyLoopbackPort: z.boolean().optional(),
   loopbackHost: Rules.shape.loopbackHost.unwrap().optional(),
+  questionsPerMinute: Rules.shape.questionsPerMinute.unwrap().optional(),
+  questionsAtOnce: Rules.shape.questionsAtOnce.unwrap().optional(),
   clientId: clientId.optional(),
   clientSecret: clientSecret.optional(),
   disabled: z.boolean().optional(),

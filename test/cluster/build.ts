@@ -11,7 +11,7 @@ import { underLock } from './lock.ts'
 export const kubernetesVersion = 'v1.37.2'
 
 /** A program as the folder holds it, and the Go package it is made of. */
-interface Program {
+export interface Program {
   name: string
   module: string
   package: string
@@ -49,17 +49,33 @@ const linkerFlags = [
  * stand-in makes a new folder, and builds that program alone.
  */
 export async function clusterPrograms(): Promise<string> {
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'infra')
-  const store = join(cache, 'programs')
-  await mkdir(store, { recursive: true })
-  const targets = programs.map((program) => ({ program, path: pathOf(program, store) }))
-  if (targets.some(({ path }) => !existsSync(path))) {
-    requireGo()
-    const onWait = () => say('another process builds the programs of the test cluster; waiting')
-    await underLock(join(cache, 'build.lock'), onWait, () => buildMissing(targets))
-  }
+  const cache = cacheFolder()
+  const targets = await built(programs)
   const name = hash(targets.map(({ path }) => path))
   return linkAll(join(cache, `kubernetes-${kubernetesVersion}-${name}`), targets)
+}
+
+/** A program that is none of the cluster's, built and kept in the same way; gives its path. */
+export async function builtProgram(program: Program): Promise<string> {
+  const [target] = await built([program])
+  if (!target) throw new Error(`${program.name} was not built`)
+  return target.path
+}
+
+function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'infra')
+}
+
+async function built(wanted: Program[]): Promise<Target[]> {
+  const store = join(cacheFolder(), 'programs')
+  await mkdir(store, { recursive: true })
+  const targets = wanted.map((program) => ({ program, path: pathOf(program, store) }))
+  if (targets.some(({ path }) => !existsSync(path))) {
+    requireGo()
+    const onWait = () => say('another process builds programs for tests; waiting')
+    await underLock(join(cacheFolder(), 'build.lock'), onWait, () => buildMissing(targets))
+  }
+  return targets
 }
 
 interface Target {

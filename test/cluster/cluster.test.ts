@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { bindingFor } from '../../connector/binding.ts'
 import { attachCluster, run, startCluster, until } from './cluster.ts'
 
 // Not in a hook: under Bun a hook that takes more than five seconds fails, and the first
@@ -146,16 +147,82 @@ test('the connector impersonates users, and reads nothing on its own', async () 
     assert.notEqual(read.code, 0)
     assert.match(read.stderr, /system:serviceaccount:infra:infra-connector" cannot list/)
   }
-  const asAccount = await kubectl('get', 'pods', '--as=system:serviceaccount:infra:infra-connector')
-  assert.match(asAccount.stderr, /cannot impersonate resource "serviceaccounts"/)
+})
+
+test('the connector impersonates nobody that is the cluster itself', async () => {
+  const path = await cluster.connectorKubeconfig()
+  const kubectl = (...args: string[]) =>
+    run(cluster.kubectl, args, { env: { HOME: dir, KUBECONFIG: path } })
+  for (const as of [
+    ['--as=ana@example.com', '--as-group=system:masters'],
+    ['--as=system:serviceaccount:infra:infra-connector'],
+    ['--as=system:serviceaccount:kube-system:default'],
+    ['--as=system:node:node-1', '--as-group=system:nodes'],
+    ['--as=ana@example.com', '--as-user-extra=example.com/other=1'],
+  ]) {
+    const refused = await kubectl('get', 'namespaces', ...as)
+    assert.notEqual(refused.code, 0, as.join(' '))
+    assert.match(refused.stderr, /cannot impersonate/i, as.join(' '))
+  }
+})
+
+test('the connector binds a role to the infra group of that role, and to nobody else', async () => {
+  const path = await cluster.connectorKubeconfig()
+  const kubectl = (args: string[], input = '') =>
+    run(cluster.kubectl, args, { env: { HOME: dir, KUBECONFIG: path }, input })
+  const create = (binding: object) => kubectl(['create', '-f', '-'], JSON.stringify(binding))
+  const good = bindingOf('view', null)
+  const shop = bindingOf('edit', 'shop')
+  // A policy is enforced a moment after it was made.
+  await until('the policy to be enforced', async () => {
+    const made = await create({ ...good, subjects: [{ ...good.subjects[0], name: 'infra:other' }] })
+    if (made.code !== 0) return /infra group of that role/.test(made.stderr)
+    await cluster.kubectlAdmin(['delete', 'clusterrolebinding', good.metadata.name])
+    return false
+  })
+  const subject = good.subjects[0]
+  const { labels, name } = good.metadata
+  const refused: Record<string, object> = {
+    'a user': { ...good, subjects: [{ ...subject, kind: 'User', name: 'infra:role:view' }] },
+    'a service account': {
+      ...good,
+      subjects: [{ kind: 'ServiceAccount', name: 'infra-connector', namespace: 'infra' }],
+    },
+    'a group of the cluster': { ...good, subjects: [{ ...subject, name: 'system:authenticated' }] },
+    'the group of another role': { ...good, subjects: [{ ...subject, name: 'infra:role:edit' }] },
+    nobody: { ...good, subjects: [] },
+    'somebody besides': { ...good, subjects: [subject, { ...subject, name: 'system:masters' }] },
+    'the group of everywhere, here': {
+      ...shop,
+      subjects: [{ ...subject, name: 'infra:role:edit' }],
+    },
+    'without labels': { ...good, metadata: { name } },
+    'under another name': { ...good, metadata: { labels, name: 'cluster-admin' } },
+  }
+  for (const [what, binding] of Object.entries(refused)) {
+    const { code, stderr } = await create(binding)
+    assert.notEqual(code, 0, what)
+    assert.match(stderr, /ValidatingAdmissionPolicy 'infra-connector'/, what)
+  }
+  for (const binding of [good, shop]) {
+    const made = await create(binding)
+    assert.equal(made.code, 0, made.stderr)
+    const gone = await kubectl(['delete', '-f', '-'], JSON.stringify(binding))
+    assert.equal(gone.code, 0, gone.stderr)
+  }
+  const others = await kubectl(['delete', 'clusterrolebinding', 'system:discovery'])
+  assert.match(others.stderr, /only bindings that it made/)
+  const seen = await cluster.kubectlAdmin(['get', 'clusterrolebinding', 'system:discovery'])
+  assert.equal(seen.code, 0, seen.stderr)
 })
 
 test('a role that the connector binds to a group lets in who is impersonated with it', async () => {
   const path = await cluster.connectorKubeconfig()
   const kubectl = (...args: string[]) =>
     run(cluster.kubectl, args, { env: { HOME: dir, KUBECONFIG: path } })
-  const binding = ['infra-test', '--clusterrole=edit', '--group=infra:namespace:shop:edit']
-  const bound = await kubectl('-n', 'shop', 'create', 'rolebinding', ...binding)
+  const binding = JSON.stringify(bindingOf('edit', 'shop'))
+  const env = { HOME: dir, KUBECONFIG: path }
+  const bound = await run(cluster.kubectl, ['create', '-f', '-'], { env, input: binding })
   assert.equal(bound.code, 0, bound.stderr)
   const as = ['--as=ana@example.com', '--as-group=infra:namespace:shop:edit']
   const read = await kubectl('-n', 'shop', 'get', 'secrets', ...as)
@@ -177,6 +244,10 @@ test('a cluster handed to another process is the same one, and is not stopped by
   await handed.stop()
   assert.equal((await handed.api('GET', '/readyz')).body, 'ok')
 })
+
+function bindingOf(role: string, namespace: string | null) {
+  return bindingFor('d-test', { role, namespace })
+}
 
 function start(args: string[], env: Record<string, string>): ChildProcess {
   const own = { HOME: dir, KUBECONFIG: cluster.adminKubeconfig, PATH: process.env['PATH'] }

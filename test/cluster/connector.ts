@@ -13,7 +13,9 @@ export interface ConnectorKubeconfigOptions {
   tokenSeconds?: number
 }
 
-const manifest = join(import.meta.dirname, '..', '..', 'deploy', 'connector.yaml')
+const deploy = join(import.meta.dirname, '..', '..', 'deploy')
+/** From this minor version on, clusters know constrained impersonation. */
+const constrainedSince = 36
 const account = '/api/v1/namespaces/infra/serviceaccounts/infra-connector'
 
 /** What makes the connector's account. The program itself runs outside, so it is left out. */
@@ -41,13 +43,21 @@ export async function connectorKubeconfig(
 }
 
 async function applyAccount(cluster: Cluster): Promise<void> {
-  const documents = parseAllDocuments(await readFile(manifest, 'utf8')).map((it) => it.toJS())
+  const { body } = await cluster.api('GET', '/version')
+  await applyFrom(cluster, 'connector.yaml')
+  if (Number.parseInt(body.minor, 10) >= constrainedSince) return
+  await applyFrom(cluster, 'connector-before-1.36.yaml')
+}
+
+async function applyFrom(cluster: Cluster, manifest: string): Promise<void> {
+  const text = await readFile(join(deploy, manifest), 'utf8')
+  const documents = parseAllDocuments(text).map((document) => document.toJS())
   const wanted = documents.filter(({ kind }) => accountKinds.includes(kind))
   const file = wanted.map((document) => stringify(document)).join('---\n')
   // Server-side: two test processes that apply it at once do not meet.
   const args = ['apply', '--server-side', '--force-conflicts', '-f', '-']
   const { code, stderr } = await cluster.kubectlAdmin(args, { input: file })
-  if (code !== 0) throw new Error(`deploy/connector.yaml was not applied: ${stderr}`)
+  if (code !== 0) throw new Error(`deploy/${manifest} was not applied: ${stderr}`)
 }
 
 async function requestToken(cluster: Cluster, expirationSeconds: number): Promise<string> {

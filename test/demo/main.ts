@@ -13,10 +13,10 @@ import { productCommand, root } from '../processes.ts'
 import { clientFor, type LocalProvider, startProvider } from '../provider.ts'
 import { say, Story, title } from './story.ts'
 
+// The provider's library warns of what is deprecated in Node; that is not part of the story.
+process.noDeprecation = true
 const dir = mkdtempSync(join(tmpdir(), 'infra-demo-'))
-const endings: (() => Promise<unknown> | unknown)[] = [
-  () => rmSync(dir, { recursive: true, force: true }),
-]
+const endings: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })]
 let isEnding = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(130))
 

@@ -32,7 +32,7 @@ async function shows(world: World, name: string, link: string): Promise<Shown> {
 
 async function metric(connector: Connector, name: string): Promise<number> {
   const text = await (await fetch(`${await connector.metricsUrl}/metrics`)).text()
-  return Number(new RegExp(`^infra_connector_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN)
+  return Number(new RegExp(`^infra_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN)
 }
 
 async function toldOf(world: World, name: string): Promise<string[]> {

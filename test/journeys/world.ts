@@ -11,22 +11,29 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Cluster, sharedCluster } from '../cluster/cluster.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
+import { freshDatabase } from '../postgres.ts'
 import { type Exit, productCommand, run, Running, until } from '../processes.ts'
 
 const adminEmail = 'admin@example.com'
 
 export type Environment = Record<string, string>
 
+type JourneyOptions = { env?: Environment; store?: 'PGlite' | 'as the run says' }
+
 /** Starts a server in a new folder; all of it ends with the test. */
 export async function journey(
   t: TestContext,
-  { env = {} }: { env?: Environment } = {},
+  { env = {}, store = 'as the run says' }: JourneyOptions = {},
 ): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
-  const world = new World(dir, await freePort(), env)
+  const postgres = store === 'PGlite' ? null : process.env['INFRA_TEST_DATABASE_URL']
+  const database = postgres && !env['DATABASE_URL'] ? await freshDatabase(postgres) : null
+  const stored = database ? { DATABASE_URL: database.url } : {}
+  const world = new World(dir, await freePort(), { ...stored, ...env })
   world.cluster = await sharedCluster()
   t.after(async () => {
     await world.stop()
+    await database?.drop()
     rmSync(dir, { recursive: true, force: true })
   })
   await world.startServer()

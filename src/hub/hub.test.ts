@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
-import { world } from '../test/world.ts'
-import { parseCredential } from './credential.ts'
-import { record } from './events.ts'
+import { world } from '../../test/world.ts'
+import { parseCredential } from '../credential.ts'
+import { record } from '../events.ts'
 import { Hub } from './hub.ts'
 import { FarEnd, holdingBack, linked } from './link.fixtures.ts'
-import { rotate } from './signing.ts'
-import { closing } from './sockets.ts'
+import { rotate } from '../signing.ts'
+import { closing } from '../sockets.ts'
 
 test('a connector is sent nothing before its hello, and then its Access', async (t) => {
   const w = await world(t)
@@ -269,4 +269,20 @@ test('pings that come together share one look at the database', async (t) => {
   assert.equal(new Set(beats.map(({ id }) => id)).size, 50)
   // A look is four queries; the first ping has one of its own, the others share the next.
   assert.equal(counted.selects() - before, 8)
+})
+
+test('what a connector reports of its cluster is shown while it is linked', async (t) => {
+  const w = await world(t)
+  const far = await linked(w, 'prod')
+  const other = new FarEnd(w.hub, far.at)
+  other.hello('two')
+  const problems = ['there is no cluster role absent']
+  far.say({ kind: 'report', problems })
+  other.say({ kind: 'report', problems: [...problems, 'another'] })
+  const shown = async () => (await w.client.destinations.get('prod')).problems
+  assert.deepEqual(await shown(), ['there is no cluster role absent', 'another'])
+  other.detach()
+  assert.deepEqual(await shown(), problems)
+  far.say({ kind: 'report', problems: [] })
+  assert.deepEqual(await shown(), [])
 })

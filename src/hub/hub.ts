@@ -7,34 +7,50 @@
  * not by what woke it.
  *
  * Only knowledge renews a lease: a beat is sent after the database was read for it, and what the
- * reading found was sent. Whoever cannot read says nothing, and the leases run out.
+ * reading found was sent. Whoever cannot read, or would not hear of the next change, says nothing,
+ * and the leases run out.
  */
 import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
-import { readEpoch } from './access.ts'
-import type { ConnectorActor, Links } from './call.ts'
-import { instancesAt } from './connectors.ts'
-import type { Store } from './db/database.ts'
-import { fromDatabase } from './db/errors.ts'
-import { accessKeys, events } from './db/schema.ts'
-import { channel, newest } from './events.ts'
-import { Marks } from './hub/marks.ts'
-import { answerPoll } from './hub/poll.ts'
+import { readEpoch } from '../access.ts'
+import type { ConnectorActor, Links } from '../call.ts'
+import { instancesAt } from '../connectors.ts'
+import type { Store } from '../db/database.ts'
+import { fromDatabase } from '../db/errors.ts'
+import { accessKeys, events } from '../db/schema.ts'
+import { beginEpoch } from '../epoch.ts'
+import { channel, newest } from '../events.ts'
 import { Link, type LinkParts, type Look } from './link.ts'
+import { Marks } from './marks.ts'
+import { answerPoll } from './poll.ts'
 import { Receipts } from './receipts.ts'
-import { closing, type Socket } from './sockets.ts'
-import type { LinkState } from './wire/destinations.ts'
-import { log } from './wire/log.ts'
-import type { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
+import { closing, type Socket } from '../sockets.ts'
+import type { LinkState } from '../wire/destinations.ts'
+import { log } from '../wire/log.ts'
+import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
 /** With more events than this between two looks, every destination counts as concerned. */
 const manyEvents = 1000
 const retryMs = [250, 1000, 4000, 10_000]
+/** A connector is believed once an hour: with its key, somebody could make all of them begin anew. */
+const believeEveryMs = 3_600_000
+
+/** What the hub knows of links and receipts, in numbers. */
+export type LinkNumbers = {
+  links: number
+  /** The newest event that was looked at; null: none was yet. */
+  newest: number | null
+  /** Acknowledgements of Access, and the streams that were cut for them. */
+  receipts: number
+  severed: number
+}
 
 export class Hub implements Links {
   readonly #store: Store
   readonly #parts: Omit<LinkParts, 'actor' | 'socket'>
   readonly #links = new Set<Link>()
   readonly #receipts: Receipts
+  /** When each destination's connector was believed last that the database went back. */
+  readonly #believed = new Map<string, number>()
   #last: Look | null = null
   #running: Promise<Look> | null = null
   #next: Promise<Look> | null = null
@@ -49,7 +65,8 @@ export class Hub implements Links {
       ...{ db: store.db, settings, clock, receipts: this.#receipts },
       marks: new Marks(store.db, clock),
       look: () => this.#look(),
-      wake: () => this.#wake(),
+      isListening: () => store.isListening(),
+      ahead: (actor, revision, look) => this.#believe(actor, revision, look),
       retry: () => this.#retryLater(),
     }
   }
@@ -77,6 +94,10 @@ export class Hub implements Links {
       this.#links.delete(link)
     }
     return { receive: (text) => link.receive(text), detach }
+  }
+
+  get numbers(): LinkNumbers {
+    return { newest: this.#last?.revision ?? null, ...this.#receipts.numbers }
   }
 
   linked(destinationId: string): number {
@@ -112,6 +133,11 @@ export class Hub implements Links {
 
   acknowledge({ destinationId }: ConnectorActor, { instance, ...enforced }: PollAck): void {
     this.#receipts.find(destinationId, instance)?.acknowledged(enforced)
+    this.#receipts.count(enforced.severed)
+  }
+
+  problems(destinationId: string): string[] {
+    return this.#receipts.problems(destinationId)
   }
 
   #wake(): void {
@@ -163,7 +189,9 @@ export class Hub implements Links {
     const revision = await newest(db)
     const isSameEpoch = last?.epoch === epoch
     if (isSameEpoch && revision < last.revision) {
-      throw new Error('the database has lost events that were there before')
+      // Who looks again finds the new epoch, and another one than the last.
+      await this.#wentBack(epoch, { knownRevision: last.revision, revision })
+      return this.#lookNow()
     }
     const concerns = isSameEpoch ? await this.#concernsSince(last.revision) : () => revision
     await this.#closeEnded(at)
@@ -172,6 +200,28 @@ export class Hub implements Links {
     this.#failures = 0
     for (const link of this.#links) link.looked(look)
     return look
+  }
+
+  /** @throws when it cannot be written: then nothing was sent of what is there now. */
+  async #wentBack(epoch: string, facts: Record<string, unknown>): Promise<void> {
+    log('error', 'the database went back in time, all connectors begin anew', facts)
+    await beginEpoch(this.#parts.db, epoch, this.#parts.clock(), facts)
+  }
+
+  /** A connector knows a later revision than there is; false where it is not believed (again). */
+  async #believe(
+    actor: ConnectorActor,
+    knownRevision: number,
+    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
+  ): Promise<boolean> {
+    const { destinationId: id, destinationName: name } = actor
+    const last = this.#believed.get(id)
+    const now = look.at.getTime()
+    if (last !== undefined && now - last < believeEveryMs) return false
+    const { epoch, revision } = look
+    await this.#wentBack(epoch, { knownRevision, revision, noticedBy: { id, name } })
+    this.#believed.set(id, now)
+    return true
   }
 
   async #concernsSince(after: number): Promise<Look['concerns']> {

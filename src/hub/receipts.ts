@@ -2,14 +2,16 @@
  * Who has enforced what: the acknowledgements of connector instances, by link and by poll, kept
  * while they are heard of and, for an instance that is gone, until its lease has surely ended.
  */
-import type { Links } from './call.ts'
-import type { Access } from './wire/access.ts'
-import type { LinkState, Receipt as WireReceipt } from './wire/destinations.ts'
-import type { Enforced } from './wire/link.ts'
+import type { Links } from '../call.ts'
+import type { Access } from '../wire/access.ts'
+import type { LinkState, Receipt as WireReceipt } from '../wire/destinations.ts'
+import type { Enforced } from '../wire/link.ts'
 
 type Connector = WireReceipt['connectors'][number]
 /** From `at` on, everything up to `revision` is enforced. */
 type Step = { revision: number; at: Date; severed: number }
+
+type Totals = { receipts: number; severed: number }
 
 const keptSteps = 256
 const keptGone = 1000
@@ -28,6 +30,7 @@ export class Receipt {
   /** When the database was last told that it is heard of, and what endpoint it reports. */
   markedAt = new Date(0)
   recordedEndpoint: string | null = null
+  #problems: string[] = []
   #polledAt = new Date(0)
   #epoch: string | null = null
   #steps: Step[] = []
@@ -44,6 +47,15 @@ export class Receipt {
     this.instance = instance
     this.#clock = clock
     this.#changed = changed
+  }
+
+  /** What the connector finds wrong in its cluster. */
+  reported(problems: string[]): void {
+    this.#problems = problems
+  }
+
+  get problems(): readonly string[] {
+    return this.#problems
   }
 
   get leaseSeconds(): number {
@@ -150,6 +162,7 @@ export class Receipts {
   /** By destination and instance, in the order in which they were last heard of. */
   readonly #known = new Map<string, Receipt>()
   readonly #waiting = new Set<() => void>()
+  readonly #totals: Totals = { receipts: 0, severed: 0 }
 
   constructor(clock: () => Date) {
     this.#clock = clock
@@ -159,6 +172,8 @@ export class Receipts {
     const receipt = this.#of(destinationId, instance)
     receipt.links += 1
     receipt.hasLeft = false
+    // Told anew with each link, where there is anything to tell.
+    receipt.reported([])
     return receipt
   }
 
@@ -179,8 +194,24 @@ export class Receipts {
     return this.#known.get(keyOf(destinationId, instance)) ?? null
   }
 
+  /** Counts an acknowledgement for the metrics. */
+  count(severed: number): void {
+    this.#totals.receipts += 1
+    this.#totals.severed += severed
+  }
+
+  get numbers(): Totals & { links: number } {
+    const links = [...this.#known.values()].filter((receipt) => receipt.links > 0).length
+    return { links, ...this.#totals }
+  }
+
   linked(destinationId: string): number {
-    return this.#at(destinationId).filter(({ links }) => links > 0).length
+    return this.#linkedAt(destinationId).length
+  }
+
+  /** What the linked instances report, each sentence once: replicas see the same cluster. */
+  problems(destinationId: string): string[] {
+    return [...new Set(this.#linkedAt(destinationId).flatMap(({ problems }) => problems))]
   }
 
   /** The best that any instance of a destination is heard by. */
@@ -246,6 +277,10 @@ export class Receipts {
 
   #at(destinationId: string): Receipt[] {
     return [...this.#known.values()].filter((one) => one.destinationId === destinationId)
+  }
+
+  #linkedAt(destinationId: string): Receipt[] {
+    return this.#at(destinationId).filter(({ links }) => links > 0)
   }
 
   #heardAt(destinationId: string): Receipt[] {

@@ -1,10 +1,10 @@
 /** The far ends of links, for tests of the hub: fake connectors, and a database that takes its time. */
-import type { World } from '../test/world.ts'
-import { parseCredential } from './credential.ts'
+import type { World } from '../../test/world.ts'
+import { parseCredential } from '../credential.ts'
 import type { Hub } from './hub.ts'
-import type { Access } from './wire/access.ts'
-import type { CreatedDestination } from './wire/destinations.ts'
-import { type Beat, type FromConnector, FromServer } from './wire/link.ts'
+import type { Access } from '../wire/access.ts'
+import type { CreatedDestination } from '../wire/destinations.ts'
+import { type Beat, type FromConnector, FromServer } from '../wire/link.ts'
 
 /** A connector's end of a link: what it was sent, in order, and a way to wait for more. */
 export class FarEnd {

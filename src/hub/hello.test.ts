@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
-import { type World, world } from '../test/world.ts'
+import { type World, world } from '../../test/world.ts'
 import { FarEnd } from './link.fixtures.ts'
 
 test('P4: the first endpoint that is reported takes effect, another waits for consent', async (t) => {

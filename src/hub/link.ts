@@ -1,16 +1,16 @@
 /** The server's end of one link: what its connector was sent, and whether that still holds. */
-import { readAccess } from './access.ts'
-import type { ConnectorActor } from './call.ts'
-import type { Database } from './db/database.ts'
-import { fromDatabase } from './db/errors.ts'
+import { readAccess } from '../access.ts'
+import type { ConnectorActor } from '../call.ts'
+import type { Database } from '../db/database.ts'
+import { fromDatabase } from '../db/errors.ts'
 import { recordEndpoint } from './hello.ts'
-import type { Marks } from './hub/marks.ts'
+import type { Marks } from './marks.ts'
 import type { Receipt, Receipts } from './receipts.ts'
-import type { Settings } from './settings.ts'
-import { closing, maxBacklog, type Socket } from './sockets.ts'
-import type { Access } from './wire/access.ts'
-import { FromConnector, type FromServer, type Hello } from './wire/link.ts'
-import { log } from './wire/log.ts'
+import type { Settings } from '../settings.ts'
+import { closing, maxBacklog, type Socket } from '../sockets.ts'
+import type { Access } from '../wire/access.ts'
+import { FromConnector, type FromServer, type Hello } from '../wire/link.ts'
+import { log } from '../wire/log.ts'
 
 /** What a look at the database found, when it was read at `at`. */
 export type Look = {
@@ -32,8 +32,14 @@ export type LinkParts = {
   socket: Socket
   /** Looks at the database from now on, tells every link, and gives what it found. */
   look(): Promise<Look>
-  /** Looks without anybody waiting for it. */
-  wake(): void
+  /** Whether the next change would be heard of. */
+  isListening(): boolean
+  /** The connector knows a later revision than was found; false where it is not believed. */
+  ahead(
+    actor: ConnectorActor,
+    revision: number,
+    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
+  ): Promise<boolean>
   /** Looks again soon. */
   retry(): void
 }
@@ -45,6 +51,10 @@ export class Link {
   readonly #parts: LinkParts
   /** Null until the connector has said hello: until then it is told nothing. */
   #receipt: Receipt | null = null
+  #hello: Hello | null = null
+  /** What the connector knew already was compared with what there is: until then, it waits. */
+  #isMet = false
+  #isAsking = false
   #sent: Sent | null = null
   /** The revision that Access was read at last. */
   #readAt = -1
@@ -75,13 +85,15 @@ export class Link {
     if (message.kind === 'hello') return this.#greet(message)
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
     if (message.kind === 'ping') return void this.#beat(message.id)
+    if (message.kind === 'report') return this.#receipt.reported(message.problems)
     if (message.epoch !== this.#sent?.epoch) return
     this.#receipt.acknowledged(message)
+    this.#parts.receipts.count(message.severed)
     if (message.revision > this.#sent.since) this.#resend()
   }
 
   looked({ epoch, revision, concerns }: Look): void {
-    if (!this.#receipt || this.#isOver) return
+    if (!this.#isMet || this.#isOver) return
     if (this.#sent && this.#sent.epoch !== epoch) return this.#leaveEpoch()
     this.#concernedAt = Math.max(this.#concernedAt, concerns(this.destinationId))
     this.#lookedAt = Math.max(this.#lookedAt, revision)
@@ -110,12 +122,12 @@ export class Link {
 
   #greet(hello: Hello): void {
     if (this.#receipt) return this.close(closing.badMessage, 'hello comes once')
-    const { actor, db, clock, receipts, wake } = this.#parts
+    const { actor, db, clock, receipts } = this.#parts
+    this.#hello = hello
     this.#receipt = receipts.link(actor.destinationId, hello.instance)
     const facts = { destination: actor.destinationName, instance: hello.instance }
     log('info', 'a connector is linked', { ...facts, version: hello.version })
-    // A look rather than a read: it also finds a key that ended since this link was let in.
-    wake()
+    void this.#meet()
     recordEndpoint(db, actor, clock(), hello.endpoint).catch((thrown: unknown) => {
       log('error', 'an endpoint was not recorded', { ...facts, error: fromDatabase(thrown) })
     })
@@ -128,6 +140,45 @@ export class Link {
   #resend(): void {
     this.#sent = null
     this.#refresh()
+  }
+
+  /** A look rather than a read: it also finds a key that ended since this link was let in. */
+  async #meet(): Promise<void> {
+    try {
+      await this.#compare(await this.#parts.look())
+    } catch (thrown) {
+      const { destinationName } = this.#parts.actor
+      const error = fromDatabase(thrown)
+      log('error', 'a connector waits', { destination: destinationName, error })
+      // The connector's next ping tries again.
+      this.#parts.retry()
+    }
+  }
+
+  /**
+   * Whoever knows a later revision of this very epoch saw what the database has lost: it would take
+   * all that is sent for old. `look` began after the hello, so it knows all that was sent before.
+   */
+  async #compare(look: Look): Promise<void> {
+    if (this.#isMet || this.#isOver || !this.#hello || this.#isAsking) return
+    const { epoch, revision } = this.#hello
+    if (epoch === look.epoch && revision !== null && revision > look.revision) {
+      return this.#sayAhead(revision, look)
+    }
+    this.#isMet = true
+    this.looked(look)
+  }
+
+  async #sayAhead(revision: number, look: Look): Promise<void> {
+    this.#isAsking = true
+    try {
+      const isBelieved = await this.#parts.ahead(this.#parts.actor, revision, look)
+      if (!isBelieved) return this.close(closing.badMessage, 'a revision that never was')
+    } finally {
+      this.#isAsking = false
+    }
+    // In the new epoch, nobody is ahead.
+    await this.#compare(await this.#parts.look())
   }
 
   /** Revisions of two epochs do not compare: the connector begins anew. */
@@ -185,13 +236,16 @@ export class Link {
   /** No beat where the database cannot be read: contact alone renews nothing. */
   async #beat(id: number): Promise<void> {
     try {
-      const { at, epoch, revision } = await this.#parts.look()
+      const look = await this.#parts.look()
+      await this.#compare(look)
+      const { at, epoch, revision } = look
       // Later changes do not hold this beat up: it speaks of what was so at `at`.
       const needed = this.#concernedAt
       while ((this.#readAt < needed || !this.#sent) && this.#isRefreshing) await this.#reading
       const sent = this.#sent
       if (!sent || sent.epoch !== epoch || this.#readAt < needed || this.#isOver) return
-      if (!this.#receipt) return
+      // Whoever would not hear of the next change vouches for nothing.
+      if (!this.#receipt || !this.#parts.isListening()) return
       this.#receipt.beaten(at)
       // Before the lease is renewed: a server that is killed now still knows who may have one.
       await this.#parts.marks.heard(this.#parts.actor, this.#receipt, 'link')

@@ -1,11 +1,11 @@
 /** What a connector says of itself when its link opens, recorded. */
 import { eq } from 'drizzle-orm'
-import type { ConnectorActor } from './call.ts'
-import type { Database } from './db/database.ts'
-import { destinations } from './db/schema.ts'
-import { record } from './events.ts'
-import { Endpoint } from './wire/destinations.ts'
-import { log } from './wire/log.ts'
+import type { ConnectorActor } from '../call.ts'
+import type { Database } from '../db/database.ts'
+import { destinations } from '../db/schema.ts'
+import { record } from '../events.ts'
+import { Endpoint } from '../wire/destinations.ts'
+import { log } from '../wire/log.ts'
 
 /**
  * The first endpoint that is reported takes effect at once. A different one waits for an

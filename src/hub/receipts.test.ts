@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { world } from '../test/world.ts'
+import { world } from '../../test/world.ts'
 import { linked } from './link.fixtures.ts'
-import type { Access } from './wire/access.ts'
+import type { Access } from '../wire/access.ts'
 
 test('a receipt names who enforced what, how many streams it cut, and who is still to answer', async (t) => {
   const w = await world(t)

