@@ -60,6 +60,8 @@ export type Settings = {
   dataDir: string
   ownCertificate: { certFile: string; keyFile: string } | null
   pollSeconds: number
+  /** Whether that is somebody's wish, or the default. */
+  isPollGiven: boolean
   streamLog: StreamLog
   metricsListen: Address | null
   kubeconfig: string | null
@@ -81,6 +83,7 @@ export function readSettings(argv: string[], env: Environment): Settings {
     dataDir: fields.INFRA_CONNECTOR_DATA_DIR,
     ownCertificate: ownCertificateOf(fields),
     pollSeconds: fields.INFRA_POLL_INTERVAL,
+    isPollGiven: given.INFRA_POLL_INTERVAL !== defaultsOf(env).INFRA_POLL_INTERVAL,
     streamLog: fields.INFRA_STREAM_LOG,
     metricsListen: fields.INFRA_METRICS_LISTEN ?? null,
     kubeconfig: fields.KUBECONFIG ?? null,

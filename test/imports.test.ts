@@ -20,6 +20,7 @@ const nouns = [
   'sessions',
   'keys',
   'destinations',
+  'connectors',
   'grants',
   'signing',
   'tokens',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import { test, type TestContext } from 'node:test'
-import { startForwardProxy } from '../../test/proxy.ts'
+import { startForwardProxy } from '../../test/forward-proxy.ts'
 import { Failure } from '../wire/failure.ts'
 import { type LookUp, providerFetch } from './network.ts'
 

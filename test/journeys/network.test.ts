@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import { createServer } from 'node:tls'
 import { openAuthority } from '../../src/authority.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
-import { startForwardProxy } from '../proxy.ts'
+import { startForwardProxy } from '../forward-proxy.ts'
 import { areCut, goesOn, isRefused, openStreams } from './streams.ts'
 import { freePort, journey, type Person, type World } from './world.ts'
 
