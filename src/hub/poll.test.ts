@@ -155,7 +155,7 @@ test('one instance by link and by poll is one in the receipt', async (t) => {
   await w.clientOf(far.at.accessKey).connector.access(hello)
   far.ack(far.access[0] as Access)
   const { revision } = far.access[0] as Access
-  const at = far.at as CreatedDestination
+  const at = far.at
   const query = { destination: at.name, revision }
   const { connectors } = await w.client.destinations.receipt(query)
   assert.deepEqual(
