@@ -4,7 +4,6 @@ import { sql } from 'drizzle-orm'
 import { type World, world } from '../../test/world.ts'
 import { FarEnd, linked } from './link.fixtures.ts'
 import type { Access } from '../wire/access.ts'
-import type { CreatedDestination } from '../wire/destinations.ts'
 import type { PollQuery } from '../wire/poll.ts'
 
 const hello: PollQuery = { instance: 'one', version: '1' }
@@ -155,7 +154,7 @@ test('one instance by link and by poll is one in the receipt', async (t) => {
   await w.clientOf(far.at.accessKey).connector.access(hello)
   far.ack(far.access[0] as Access)
   const { revision } = far.access[0] as Access
-  const at = far.at
+  const { at } = far
   const query = { destination: at.name, revision }
   const { connectors } = await w.client.destinations.receipt(query)
   assert.deepEqual(

@@ -139,22 +139,26 @@ export async function robot(world: World, name: string, expiresAt: string | null
 }
 
 export async function everyKind(t: TestContext, world: World): Promise<Kind[]> {
-  const clients = [clientFor('acme'), { ...clientFor('beta'), id: 'infra-beta' }] as const
-  const provider = await startProvider({ clients: [...clients] })
-  t.after(() => provider.stop())
-  const kinds: Kind[] = []
-  const add = (
-    what: string,
-    event: string,
-    elsewhere: Kind['elsewhere'],
-    {
-      person,
-      destination = 'prod',
-      remove,
-    }: Pick<Kind, 'person' | 'remove'> & { destination?: string },
-  ) => kinds.push({ what, event, elsewhere, person, destination, remove })
-  const wait = (...args: string[]) => removing(world, [...args, '--wait'])
+  return [
+    ...(await kindsOfGrants(world)),
+    ...(await kindsOfPeople(world)),
+    ...(await kindsOfOthers(t, world)),
+  ]
+}
 
+type Given = Pick<Kind, 'person' | 'remove'> & { destination?: string }
+
+/** Puts kinds together, and waits for receipts by the command line. */
+function kindsIn(world: World) {
+  const kinds: Kind[] = []
+  const add = (what: string, event: string, elsewhere: Kind['elsewhere'], given: Given) =>
+    kinds.push({ what, event, elsewhere, destination: 'prod', ...given })
+  const wait = (...args: string[]) => removing(world, [...args, '--wait'])
+  return { kinds, add, wait }
+}
+
+async function kindsOfGrants(world: World): Promise<Kind[]> {
+  const { kinds, add, wait } = kindsIn(world)
   const revoked = await somebody(world, 'revoked', 'prod')
   add('a grant removed', 'grant.revoked', 'stands', {
     person: revoked,
@@ -194,6 +198,11 @@ export async function everyKind(t: TestContext, world: World): Promise<Kind[]> {
     person: await member(world, 'closed'),
     remove: () => wait('groups', 'remove', 'closed'),
   })
+  return kinds
+}
+
+async function kindsOfPeople(world: World): Promise<Kind[]> {
+  const { kinds, add, wait } = kindsIn(world)
   const disabled = await somebody(world, 'disabled', 'prod')
   add('a user disabled', 'user.disabled', 'falls', {
     person: disabled,
@@ -221,6 +230,14 @@ export async function everyKind(t: TestContext, world: World): Promise<Kind[]> {
       return wait('sessions', 'end', session?.id ?? '')
     },
   })
+  return kinds
+}
+
+async function kindsOfOthers(t: TestContext, world: World): Promise<Kind[]> {
+  const clients = [clientFor('acme'), { ...clientFor('beta'), id: 'infra-beta' }] as const
+  const provider = await startProvider({ clients: [...clients] })
+  t.after(() => provider.stop())
+  const { kinds, add, wait } = kindsIn(world)
   add('an access key removed', 'key.revoked', 'falls', {
     person: await robot(world, 'keyed', null),
     remove: () => wait('keys', 'remove', 'keyed'),
