@@ -12,8 +12,9 @@ export function cachedAnswer(words: string[], env: Environment, now: number): st
   if (noun !== 'tokens' || verb !== 'create' || more !== undefined) return null
   if (serverFlag !== '--server' || sessionFlag !== '--session') return null
   if (!destination || !server || !session) return null
-  const file = tokenFile(configFolder(env), { server, session, destination })
-  const kept = keptToken(file)
+  const key = { server, session, destination }
+  const file = tokenFile(configFolder(env), key)
+  const kept = keptToken(file, key)
   if (!kept || !isFresh(kept, now)) return null
   const parent = { pid: process.ppid, started: startOf(process.ppid) }
   return markHandedOut(file, kept, parent) ? execCredential(kept) : null

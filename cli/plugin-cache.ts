@@ -1,14 +1,14 @@
 /**
- * Tokens that the credential plugin keeps between two kubectl: a 0600 file for each server, session
- * and destination. Imports nothing heavy: `main.ts` answers kubectl from here, before it loads the
- * rest.
+ * Tokens that the credential plugin keeps between two kubectl: a 0600 file for each session and
+ * destination. Imports nothing heavy: `main.ts` answers kubectl from here, before it loads the
+ * rest. `node:crypto` alone would cost as much as all that is done here (bench/README.md), so names
+ * are written out instead of hashed, and randomness is the global one.
  *
  * A token that a connector refused is never handed out again. client-go does not say that it asks
  * because of a 401, but it asks a second time within one process only then: so each hand-out leaves
  * a mark named after the token and the parent process, and whoever finds its own mark there knows.
  * Creating the mark is what decides, so that no lock is needed to hand out.
  */
-import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
   mkdirSync,
@@ -29,20 +29,44 @@ export type KeptToken = TokenKey & {
   storedAt: string
   /** Until when it is handed out without asking the server. */
   usableUntil: string
+  /** Made with it, and named in its marks in place of the secret. */
+  generation: string
 }
 /** The process that asked for a token: kubectl. */
 export type Parent = { pid: number; started: string }
 
 const leastLifeMs = 30_000
 
-/** Every file of a cached token begins with this path. */
-export function tokenFile(folder: string, { server, session, destination }: TokenKey): string {
-  const name = createHash('sha256').update(JSON.stringify([server, session, destination]))
-  return join(folder, 'tokens', name.digest('hex'))
+/** A file's name may have 255 bytes, and a mark adds some. */
+const maxName = 160
+
+/**
+ * Every file of a cached token begins with this path. Nothing of the key leads out of the folder,
+ * and no dot is in the name: marks begin with one. Two servers may share a file, as may names that
+ * are cut off: whose token it is, the file itself says.
+ */
+export function tokenFile(
+  folder: string,
+  { session, destination }: Omit<TokenKey, 'server'>,
+): string {
+  const [first, second] = [session, destination].map((part) =>
+    encodeURIComponent(part).replaceAll('.', '%2E'),
+  )
+  return join(folder, 'tokens', `${first}+${second}`.slice(0, maxName))
 }
 
-/** The token kept at `file`, or null where there is none, or none that can be read. */
-export function keptToken(file: string): KeptToken | null {
+/** The token of this key kept at `file`, or null where there is none, or none that can be read. */
+export function keptToken(
+  file: string,
+  { server, session, destination }: TokenKey,
+): KeptToken | null {
+  const kept = readKept(file)
+  const isOurs =
+    kept?.server === server && kept.session === session && kept.destination === destination
+  return isOurs ? kept : null
+}
+
+function readKept(file: string): KeptToken | null {
   try {
     const kept = jsonOf(readFileSync(file, 'utf8'))
     return isKept(kept) ? kept : null
@@ -60,6 +84,7 @@ function isKept(kept: unknown): kept is KeptToken {
     'expiresAt',
     'storedAt',
     'usableUntil',
+    'generation',
   ]
   return fields.every((field) => typeof fieldOf(kept, field) === 'string')
 }
@@ -76,9 +101,9 @@ export function isFresh(kept: KeptToken, now: number): boolean {
  * Where the parent's start is unknown its number alone decides: one that is given again costs a
  * question to the server, and never a refused token.
  */
-export function markHandedOut(file: string, { token }: KeptToken, parent: Parent): boolean {
+export function markHandedOut(file: string, { generation }: KeptToken, parent: Parent): boolean {
   try {
-    closeSync(openSync(`${file}.${generation(token)}.${parent.pid}-${parent.started}`, 'wx', 0o600))
+    closeSync(openSync(`${file}.${generation}.${parent.pid}-${parent.started}`, 'wx', 0o600))
     return true
   } catch {
     return false
@@ -102,12 +127,13 @@ export function keepToken(
     expiresAt,
     storedAt: new Date(now).toISOString(),
     usableUntil: new Date(now + usableMs).toISOString(),
+    generation: crypto.randomUUID(),
   }
   mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = `${file}.${kept.generation}.tmp`
   writeFileSync(temporary, JSON.stringify(kept), { mode: 0o600, flag: 'wx' })
   renameSync(temporary, file)
-  removeMarks(file, generation(token))
+  removeMarks(file, kept.generation)
   return kept
 }
 
@@ -122,7 +148,7 @@ export function eraseTokens(folder: string, isMeant: (kept: KeptToken) => boolea
   const tokens = join(folder, 'tokens')
   for (const name of namesIn(tokens).filter((entry) => !entry.includes('.'))) {
     const file = join(tokens, name)
-    const kept = keptToken(file)
+    const kept = readKept(file)
     // What cannot be read names nobody, and is good for nothing.
     if (kept && !isMeant(kept)) continue
     dropToken(file)
@@ -139,10 +165,6 @@ export function execCredential({
     kind: 'ExecCredential',
     status: { expirationTimestamp: expiresAt, token },
   })}\n`
-}
-
-function generation(token: string): string {
-  return createHash('sha256').update(token).digest('hex').slice(0, 16)
 }
 
 function removeMarks(file: string, except: string): void {

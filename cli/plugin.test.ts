@@ -204,3 +204,29 @@ test('the fast path answers from the cache alone, and everything doubtful is lef
   assert.equal(tokenIn(cachedAnswer(words, env, now) ?? ''), 'tok')
   assert.equal(cachedAnswer(words, env, now), null, 'this process has had it')
 })
+
+test('whose token a file holds the file itself says, and no word leads out of the folder', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'infra-plugin-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const now = Date.now()
+  const key = { server: 'https://a', session: 's', destination: 'd' }
+  keepToken(tokenFile(folder, key), key, 'tok', new Date(now + 300_000).toISOString(), now)
+  const ask = (destination: string, server: string, session: string) =>
+    cachedAnswer(
+      ['tokens', 'create', destination, '--server', server, '--session', session],
+      { INFRA_CONFIG_DIR: folder },
+      now,
+    )
+  // The same session id at another server: a server chooses its ids, and may choose this one.
+  assert.equal(ask('d', 'https://b', 's'), null)
+  const long = 'x'.repeat(500)
+  const cutOff = { ...key, destination: `${long}1` }
+  keepToken(tokenFile(folder, cutOff), cutOff, 'long', new Date(now + 300_000).toISOString(), now)
+  assert.equal(ask(`${long}2`, 'https://a', 's'), null)
+  for (const destination of ['../../x', '..', '/etc/passwd', 'a.lock', 'a/b', '']) {
+    const file = tokenFile(folder, { ...key, destination })
+    assert.equal(join(file, '..'), join(folder, 'tokens'), destination)
+    assert.doesNotMatch(file.slice(folder.length), /\.|\/.*\/.*\//)
+  }
+  assert.equal(tokenIn(ask('d', 'https://a', 's') ?? ''), 'tok')
+})

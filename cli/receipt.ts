@@ -1,7 +1,10 @@
 /** Waits until a change has been enforced, and says where it has and where it has not. */
 import type { Client } from '../src/wire/client.ts'
 import type { Receipt } from '../src/wire/destinations.ts'
+import type { Changed } from '../src/wire/shared.ts'
+import { secondsOf } from './arguments/span.ts'
 import type { Argument } from './command.ts'
+import { signedIn } from './connect.ts'
 import { showList, when } from './terminal/table.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
@@ -14,6 +17,35 @@ export const wait = {
 
 /** The longest that one request may wait. */
 const stepSeconds = 60
+
+type Asked = {
+  values: { wait: string | undefined; format: string }
+  /** What is said of a change that was made. */
+  done: string
+  change: (client: Client) => Promise<Changed>
+}
+
+/**
+ * Makes a change, and waits for a receipt of each destination that it concerns where that is asked
+ * for. The exit code is 0 without waiting, or when every connector that is heard of has enforced it.
+ */
+export async function changeAndWait(
+  terminal: Terminal,
+  { values, done, change }: Asked,
+): Promise<number> {
+  const waitSeconds = secondsOf('wait', values.wait)
+  return signedIn(terminal, async ({ client }) => {
+    const changed = await change(client)
+    if (values.format === 'table') terminal.err(done)
+    const receipts = waitSeconds === null ? null : await receiptsOf(client, changed, waitSeconds)
+    if (values.format === 'json') {
+      terminal.out(JSON.stringify({ ...changed, ...(receipts ? { receipts } : {}) }, null, 2))
+    } else if (receipts && receipts.length > 0) showReceipts(terminal, receipts)
+    if (!receipts) return 0
+    if (receipts.length === 0) terminal.err('no destination is concerned')
+    return sayUnenforced(terminal, receipts)
+  })
+}
 
 /** The receipt of `revision`, as it stands when everything linked has enforced it or time is up. */
 export async function receiptOf(
@@ -32,30 +64,46 @@ export async function receiptOf(
   }
 }
 
-/** Prints a receipt for a person; gives the exit code. Who is offline is named either way. */
-export function showReceipt(terminal: Terminal, receipt: Receipt): number {
-  showList(terminal, 'table', receipt.connectors, {
+/** @throws {Error} when the server does not say what is concerned: nobody may take that for none. */
+async function receiptsOf(
+  client: Client,
+  { revision, destinations }: Changed,
+  waitSeconds: number,
+): Promise<Receipt[]> {
+  if (!destinations) throw new Error('this server does not say which destinations are concerned')
+  return Promise.all(destinations.map((id) => receiptOf(client, id, revision, waitSeconds)))
+}
+
+export function showReceipts(terminal: Terminal, receipts: Receipt[]): void {
+  const rows = receipts.flatMap(({ connectors, destination }) =>
+    connectors.map((connector) => ({ ...connector, destination })),
+  )
+  showList(terminal, 'table', rows, {
+    DESTINATION: ({ destination }) => destination.name,
     CONNECTOR: ({ instance }) => instance,
-    LINKED: ({ linked }) => (linked ? 'yes' : 'no'),
+    LINK: ({ link }) => link,
     ENFORCED: ({ enforcedAt }) => when(enforcedAt) || 'not yet',
     SEVERED: ({ severed }) => String(severed),
     'LEASE ENDS': ({ leaseEndsAt }) => when(leaseEndsAt),
   })
-  return sayUnenforced(terminal, receipt)
 }
 
-export function sayUnenforced(
+/** Names who has not enforced it, also who is offline; gives the exit code. */
+export function sayUnenforced(terminal: Terminal, receipts: Receipt[]): number {
+  for (const receipt of receipts) sayUnenforcedAt(terminal, receipt)
+  return receipts.every(({ enforced }) => enforced) ? 0 : 1
+}
+
+function sayUnenforcedAt(
   terminal: Terminal,
-  { enforced, connectors, destination }: Receipt,
-): number {
-  for (const { instance, linked, leaseEndsAt } of connectors.filter(
-    ({ enforcedAt }) => enforcedAt === null,
-  )) {
-    const until = leaseEndsAt === null ? '' : `; its lease ends at ${when(leaseEndsAt)}`
-    terminal.err(
-      `${linked ? 'not enforced yet' : 'offline'}: connector ${instance} of ${destination.name}${until}`,
-    )
+  { connectors, destination, onLeaseEnd }: Receipt,
+): void {
+  for (const { instance, link, enforcedAt, leaseEndsAt } of connectors) {
+    if (enforcedAt !== null) continue
+    const kept = onLeaseEnd === 'keep' ? ', and what is open there is kept' : ''
+    const until = leaseEndsAt === null ? '' : `; its lease ends at ${when(leaseEndsAt)}${kept}`
+    const standing = link === 'silent' ? 'offline' : 'not enforced yet'
+    terminal.err(`${standing}: connector ${instance} of ${destination.name}${until}`)
   }
   if (connectors.length === 0) terminal.err(`no connector of ${destination.name} is linked`)
-  return enforced ? 0 : 1
 }

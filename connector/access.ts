@@ -6,7 +6,7 @@
  * it stale.
  */
 import type { Access } from '../src/wire/access.ts'
-import type { Beat } from '../src/wire/link.ts'
+import type { Beat, Unchanged } from '../src/wire/link.ts'
 import type { Clock } from './clock.ts'
 import { indexOf, judge, type Index, type NoLease, type Standing } from './standing.ts'
 
@@ -53,7 +53,7 @@ export class HeldAccess {
    * right then. Renews nothing when the beat is about Access that is not the one held, or when the
    * clock jumped after the ping was sent, because then nobody knows how long ago that was.
    */
-  renew(beat: Beat, sentAt: number): boolean {
+  renew(beat: Unchanged | Beat, sentAt: number): boolean {
     const held = this.#access
     this.#noticeJump()
     if (!held || held.epoch !== beat.epoch || held.revision < beat.since) return false

@@ -2,10 +2,12 @@
  * Where this cluster's API server is and what proves the connector to it: the service account of
  * the pod, or a kubeconfig. Token and CA are read again as they rotate; nothing needs a restart.
  */
-import { request } from 'node:https'
+import { request, type RequestOptions } from 'node:https'
 import { join } from 'node:path'
 import { Failure } from '../src/wire/failure.ts'
 import { formatAddress } from '../src/wire/address.ts'
+import { proxyFor } from '../src/wire/proxy.ts'
+import { creating, throughProxy } from '../src/wire/tunnel.ts'
 import type { ClusterApi } from './binding.ts'
 import type { Follow } from './bindings-watch.ts'
 import { type ApiServer, readKubeconfig } from './kubeconfig.ts'
@@ -21,9 +23,12 @@ const mostBytes = 16 * 1024 * 1024
 
 export class Cluster {
   readonly #server: ApiServer
+  readonly #proxy: URL | null
 
-  constructor(server: ApiServer) {
+  /** `env` says by which proxy it is reached; whoever names it in `NO_PROXY`, by none. */
+  constructor(server: ApiServer, env: Environment = {}) {
     this.#server = server
+    this.#proxy = proxyFor(new URL(`https://${formatAddress(server)}`), env)
   }
 
   /** @throws {Failure} `invalid` where neither a kubeconfig nor a service account is there. */
@@ -37,6 +42,7 @@ export class Cluster {
       kubeconfig === null
         ? readServiceAccount(env, elapsed, folder)
         : readKubeconfig(kubeconfig, elapsed),
+      env,
     )
   }
 
@@ -47,13 +53,14 @@ export class Cluster {
       port,
       ...(servername === null ? {} : { servername }),
       tls: { ca: ca(), ...clientCertificate?.() },
+      proxy: this.#proxy,
       credential,
     }
   }
 
   /**
-   * Sends one request of our own, not a user's: with our credential and no impersonation. It
-   * takes no part in any proxy of the environment, as the splice beside it does not.
+   * Sends one request of our own, not a user's: with our credential and no impersonation, by the
+   * same way as the users' requests beside it.
    *
    * @throws {Failure} `unavailable` when the API server cannot be reached.
    */
@@ -118,14 +125,24 @@ function exchange(target: UpstreamTarget, { method, path, sent }: Sent) {
 }
 
 /** How a request of our own is sent. */
-function optionsOf({ host, port, servername, tls, credential }: UpstreamTarget) {
-  const token = credential()
+function optionsOf(target: UpstreamTarget) {
+  const { host, port, servername, tls } = target
+  const token = target.credential()
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
   return {
-    ...{ host, port, agent: false, ...tls },
+    ...{ host, port, ...tls },
     ...(servername === undefined ? {} : { servername }),
+    ...wayTo(target),
     headers: { accept: 'application/json', ...authorization },
   }
+}
+
+/** A tunnel makes the connection itself, which `node:https` allows only where no agent is named. */
+function wayTo({ host, port, servername, tls, proxy }: UpstreamTarget): RequestOptions {
+  if (!proxy) return { agent: false }
+  const secure = { ...tls, ...(servername === undefined ? {} : { servername }) }
+  const to = { host, port, tls: { ...secure, ALPNProtocols: ['http/1.1'] } }
+  return { createConnection: creating(() => throughProxy(proxy, to)) }
 }
 
 function readServiceAccount(env: Environment, elapsed: () => number, folder: string): ApiServer {

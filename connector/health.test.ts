@@ -10,6 +10,9 @@ const well: Facts = {
   leaseLeftSeconds: 12.4,
   streams: 3,
   severed: 2,
+  isLeaseHalfOver: false,
+  leaseWarnings: 1,
+  polls: { answered: 4, failed: 1, refused: 0 },
   refused: new Map([[401, 5]]),
   ended: new Map([
     ['answered', 9],
@@ -45,6 +48,10 @@ test('its numbers are told in the Prometheus text format', () => {
     'infra_requests_total{outcome="severed"} 2',
     'infra_stream_bytes_total{direction="down"} 20',
     'infra_cluster_problems 1',
+    'infra_lease_half_over 0',
+    'infra_lease_warnings_total 1',
+    'infra_polls_total{outcome="answered"} 4',
+    'infra_polls_total{outcome="failed"} 1',
     'infra_link_up 1',
     'infra_access_revision 7',
   ]) {

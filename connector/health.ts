@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
 import { by, counter, counters, gauge, metricsType } from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
+import type { PollCounts } from './poll.ts'
 import type { Ending } from './records.ts'
 
 /** All that is told. No name of a user or a path is in it, so it grows with nothing. */
@@ -19,6 +20,10 @@ export type Facts = {
   leaseLeftSeconds: number
   streams: number
   severed: number
+  /** Half of the lease is over without a word from the server, and how often that was so. */
+  isLeaseHalfOver: boolean
+  leaseWarnings: number
+  polls: PollCounts
   /** Refused requests by their status. */
   refused: Map<number, number>
   /** Streams that ended, by how; and the bytes that they carried to the API server and back. */
@@ -37,6 +42,7 @@ export function whyNotReady({ isServing, lapse }: Facts): string | null {
 /** The Prometheus text format, version 0.0.4. */
 export function metricsText(facts: Facts): string {
   const bytes = by('direction', new Map(Object.entries(facts.carried)))
+  const polls = by('outcome', new Map(Object.entries(facts.polls)))
   const leaseLeft = Math.round(facts.leaseLeftSeconds)
   return [
     gauge('infra_streams_open', 'requests open now', facts.streams),
@@ -54,6 +60,13 @@ export function metricsText(facts: Facts): string {
     counters('infra_stream_bytes_total', 'bytes to and from the API server', bytes),
     gauge('infra_link_up', 'whether the link to the server is up', facts.isLinked ? 1 : 0),
     gauge('infra_lease_seconds_left', 'how long anybody is let in without the server', leaseLeft),
+    gauge(
+      'infra_lease_half_over',
+      'half of it is over without a word',
+      facts.isLeaseHalfOver ? 1 : 0,
+    ),
+    counter('infra_lease_warnings_total', 'times that half of it was over', facts.leaseWarnings),
+    counters('infra_polls_total', 'polls, by what came of them', polls),
     gauge('infra_access_revision', 'the newest access that is enforced', facts.revision),
     gauge('infra_cluster_problems', 'what is wrong in the cluster', facts.problems),
   ].join('')

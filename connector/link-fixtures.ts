@@ -8,7 +8,9 @@ import type { Access } from '../src/wire/access.ts'
 import { openSocket } from '../src/wire/dial.ts'
 import { FromConnector, type FromServer } from '../src/wire/link.ts'
 import { HeldAccess } from './access.ts'
+import { Enforcer } from './enforcer.ts'
 import { Link } from './link.ts'
+import type { Log } from './status.ts'
 import { Streams } from './streams.ts'
 
 export const start = Date.parse('2026-01-01T00:00:00Z')
@@ -139,6 +141,8 @@ export async function world(t: TestContext) {
   const streams = new Streams()
   const lines = new Queue<string>()
   const changes = new Queue<number | null>()
+  const log: Log = (_level, message, facts) =>
+    lines.push(`${message} ${JSON.stringify(facts ?? {})}`)
   const link = new Link({
     open: () => {
       state.dials += 1
@@ -146,11 +150,10 @@ export async function world(t: TestContext) {
     },
     hello: { instance: 'i1', version: '1', endpoint: 'prod.example.com:443' },
     access,
-    streams,
+    enforcer: new Enforcer(access, streams, log),
     clock,
     onAccess: () => changes.push(access.current?.revision ?? null),
-    onSevered: () => {},
-    log: (_level, message, facts) => lines.push(`${message} ${JSON.stringify(facts ?? {})}`),
+    log,
     random: () => 0.5,
   })
   t.after(async () => {

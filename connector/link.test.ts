@@ -194,7 +194,7 @@ test('a refusal alone cuts nothing: the lease is what ends it', async (t) => {
 test('closing says goodbye to the server', async (t) => {
   const { peer, link } = await linked(t)
   await link.close()
-  assert.equal(await peer.closed, 1001)
+  assert.equal(await peer.closed, 4000)
   assert.equal(link.state, 'dialling')
 })
 

@@ -18,21 +18,19 @@ import {
 } from '../src/wire/link.ts'
 import type { HeldAccess } from './access.ts'
 import type { Clock } from './clock.ts'
+import type { Enforcer } from './enforcer.ts'
 import { pingEveryMs, redialAfterMs, silentAfterMs } from './pace.ts'
 import type { Log } from './status.ts'
-import type { Streams } from './streams.ts'
 
 export type LinkParts = {
   /** Dials the server with the access key as it is now. */
   open: () => WebSocket
   hello: Pick<Hello, 'instance' | 'version' | 'endpoint'>
   access: HeldAccess
-  streams: Pick<Streams, 'recheck'>
+  enforcer: Enforcer
   clock: Clock
   /** Access is new, or its lease runs again. Called after the ack: nothing here delays it. */
   onAccess: () => void
-  /** Streams were cut for lost access, never called for none. */
-  onSevered: (count: number) => void
   log: Log
   random?: () => number
 }
@@ -53,7 +51,8 @@ type Dialled = {
 /** How often the clock is looked at: it counts the machine's sleep, which timers do not. */
 const tickMs = 200
 const dialMs = 15_000
-const goingAway = 1001
+/** Ours for: this connector stops, and holds nothing open (RFC 6455 leaves 4000 and up to us). */
+const leaving = 4000
 /** The server's word for: this access key has ended, or its destination is gone. */
 const notAdmitted = 4401
 
@@ -101,7 +100,7 @@ export class Link {
         clearTimeout(timer)
         resolve()
       })
-      socket.close(goingAway, 'the connector is stopping')
+      socket.close(leaving, 'the connector is stopping')
     })
     socket.terminate()
   }
@@ -158,12 +157,12 @@ export class Link {
 
   #opened(dialled: Dialled): void {
     if (this.#dialled !== dialled) return
-    const { hello, access, clock, log } = this.#parts
+    const { hello, enforcer, clock, log } = this.#parts
     dialled.isOpen = true
     dialled.heardAt = clock.elapsed()
     this.#isInDoubt = false
     this.#lastReason = ''
-    const { epoch = null, revision = null } = access.current ?? {}
+    const { epoch = null, revision = null } = enforcer.known ?? {}
     this.#send(dialled, { kind: 'hello', ...hello, epoch, revision })
     if (this.#problems.length > 0) this.#send(dialled, this.#reported())
     this.#ping(dialled)
@@ -186,15 +185,21 @@ export class Link {
 
   /** The ack says that every stream which `next` does not let in is destroyed: it comes after. */
   #take(dialled: Dialled, next: Access): void {
-    const { access, streams, log, onAccess, onSevered } = this.#parts
-    const { epoch, revision } = next
-    if (!access.take(next)) return log('debug', 'an older access was ignored', { revision })
-    const severed = streams.recheck(access)
-    this.#send(dialled, { kind: 'ack', epoch, revision, severed })
-    if (severed > 0) onSevered(severed)
-    log('info', 'access taken', { revision, severed })
+    const { access, enforcer, onAccess } = this.#parts
+    if (!enforcer.take(next)) return
+    this.#acknowledge(dialled, next)
     if (dialled.barren > 0 || access.lapse() !== null) this.#ping(dialled)
     onAccess()
+  }
+
+  /** Access came by another way, and the server's end of the link should know what is held here. */
+  overtaken(taken: { epoch: string; revision: number }): void {
+    if (this.#dialled?.isOpen) this.#acknowledge(this.#dialled, taken)
+  }
+
+  #acknowledge(dialled: Dialled, { epoch, revision }: { epoch: string; revision: number }): void {
+    const severed = this.#parts.enforcer.takeUnsaid()
+    this.#send(dialled, { kind: 'ack', epoch, revision, severed })
   }
 
   #renew(dialled: Dialled, beat: Beat): void {
@@ -247,28 +252,15 @@ export class Link {
     this.#failures += 1
     if (reason !== this.#lastReason) log(isRefused ? 'error' : 'warn', 'link down', { reason })
     this.#lastReason = reason
-    if (this.#isInDoubt && isRefused) this.#dismiss()
+    if (!this.#isInDoubt || !isRefused) return
+    this.#isInDoubt = false
+    this.#parts.enforcer.dismiss()
   }
 
   /** Asks at once whether our key has ended, or was exchanged; but once, should that be all it says. */
   #doubt(): void {
     this.#isInDoubt = true
     if (this.#failures <= 1) this.#redialAt = this.#parts.clock.elapsed()
-  }
-
-  /**
-   * The server ended the link for our key's sake and confirms it: the destination was removed, or
-   * this connector is to serve no longer. Nobody is let in by it any more, without waiting for the
-   * lease to run out (threats.md R1). Whoever links again is sent Access anew.
-   */
-  #dismiss(): void {
-    const { access, streams, log, onSevered } = this.#parts
-    this.#isInDoubt = false
-    if (!access.current) return
-    access.take({ ...access.current, users: [], groups: [], grants: [] })
-    const severed = streams.recheck(access)
-    if (severed > 0) onSevered(severed)
-    log('error', 'this connector is admitted no longer, so nobody is let in', { severed })
   }
 }
 

@@ -37,6 +37,11 @@ async function server(dir: string, port: number) {
   https.on('request', (request, response) => {
     void (async () => {
       assert.equal(request.headers.authorization, `Bearer ${key}`)
+      if (request.method === 'GET') {
+        // An older server knows no poll: the link is enough.
+        response.writeHead(404, { connection: 'close' }).end('{}')
+        return
+      }
       const { csr } = JSON.parse(await text(request))
       const issued = await authority.certifyConnector(csr, access.destination.id)
       response.writeHead(200, { 'content-type': 'application/json', connection: 'close' })

@@ -15,9 +15,12 @@ import { systemClock } from './clock.ts'
 import { Cluster } from './cluster.ts'
 import { Deadlines } from './deadlines.ts'
 import { Door } from './door.ts'
+import { Enforcer } from './enforcer.ts'
 import { type Facts, listenHealth } from './health.ts'
+import { LeaseWarning } from './lease-warning.ts'
 import { Link } from './link.ts'
 import { listen, type Listening, type Serving } from './listen.ts'
+import { Poll } from './poll.ts'
 import { Proxy } from './proxy.ts'
 import { problemsOf, readRights } from './rights.ts'
 import { Roles } from './roles.ts'
@@ -26,6 +29,7 @@ import { Streams } from './streams.ts'
 
 const clock = systemClock
 const callMs = 30_000
+type Hello = { instance: string; version: string; endpoint: string }
 
 /**
  * Runs a connector until SIGTERM or SIGINT; gives the exit code.
@@ -62,8 +66,10 @@ class Connector {
   readonly #certified = Promise.withResolvers<Serving>()
   #serving: Serving | null = null
   #listening: Listening | null = null
+  readonly #enforcer: Enforcer
+  readonly #warning: LeaseWarning
   #link: Link | null = null
-  #severed = 0
+  #poll: Poll | null = null
   #problems: string[] = []
   /** What was started, to be stopped in reverse; null once it is. */
   #closers: (() => void | Promise<void>)[] | null = []
@@ -71,7 +77,10 @@ class Connector {
   constructor(settings: Settings, cluster: Cluster) {
     this.#settings = settings
     const [access, streams] = [this.#access, this.#streams]
-    const onSevered = (count: number) => this.#countSevered(count)
+    const enforcer = new Enforcer(access, streams, log)
+    const onSevered = (count: number) => enforcer.count(count)
+    this.#enforcer = enforcer
+    this.#warning = new LeaseWarning(access, clock, log)
     const deadlines = new Deadlines({ access, streams, clock, onSevered })
     const upstream = () => cluster.target()
     const { streamLog } = settings
@@ -87,6 +96,7 @@ class Connector {
     this.#watch = new BindingsWatch(cluster.follow, () => this.#roles.touched())
     this.#stopLater(() => this.#watch.close())
     this.#stopLater(() => deadlines.stop())
+    this.#stopLater(() => this.#warning.close())
     this.#stopLater(() => this.#proxy.close())
     this.#stopLater(() => this.#roles.close())
   }
@@ -96,13 +106,17 @@ class Connector {
     await this.#openHealth()
     const keeping = this.#keepCertificate()
     this.#stopLater(() => keeping.close())
+    // Stopped after the door is shut and all is severed: the goodbye says that nothing is open.
+    this.#stopLater(() => this.#link?.close())
+    this.#stopLater(() => this.#poll?.close())
     const { port } = await this.#openDoor()
     const endpoint = this.#settings.endpoint ?? guessedEndpoint(port)
     log('info', 'listening', { port, endpoint })
-    const link = this.#openLink(endpoint)
-    this.#link = link
-    link.report(this.#problems)
-    this.#stopLater(() => link.close())
+    const hello = { instance: randomUUID(), version, endpoint }
+    if (this.#closers === null) return
+    this.#link = this.#openLink(hello)
+    this.#link.report(this.#problems)
+    this.#poll = this.#openPoll(hello, this.#link)
   }
 
   async stop(): Promise<void> {
@@ -149,26 +163,46 @@ class Connector {
     return listening
   }
 
-  readonly #issue = (csr: string) => {
+  readonly #issue = (csr: string) => this.#calls(callMs).certificate(csr)
+
+  /** The connector's routes, asked with the key and the CA as they are now. */
+  #calls(timeoutMs: number): Client['connector'] {
     const { server, accessKey, serverCa } = this.#settings
     const fetch = fetchWith(serverCa())
     const client = new Client(server, accessKey(), (request) =>
-      fetch(new Request(request, { signal: AbortSignal.timeout(callMs) })),
+      fetch(new Request(request, { signal: AbortSignal.timeout(timeoutMs) })),
     )
-    return client.connector.certificate(csr)
+    return client.connector
   }
 
-  #openLink(endpoint: string): Link {
+  #openPoll(hello: Hello, link: Link): Poll {
+    const { pollSeconds, isPollGiven } = this.#settings
+    return new Poll({
+      ask: (query, timeoutMs) => this.#calls(timeoutMs).access(query),
+      acknowledge: (ack, timeoutMs) => this.#calls(timeoutMs).enforced(ack),
+      hello,
+      access: this.#access,
+      enforcer: this.#enforcer,
+      clock,
+      isLinked: () => link.state === 'linked',
+      intervalSeconds: pollSeconds,
+      isIntervalGiven: isPollGiven,
+      onAccess: () => this.#accessCame(),
+      onTaken: (taken) => link.overtaken(taken),
+      log,
+    })
+  }
+
+  #openLink(hello: Hello): Link {
     const { server, accessKey, serverCa } = this.#settings
     const url = `${server.replace(/^http/, 'ws').replace(/\/+$/, '')}/api/link`
     return new Link({
       open: () => openSocket(url, accessKey(), serverCa()),
-      hello: { instance: randomUUID(), version, endpoint },
+      hello,
       access: this.#access,
-      streams: this.#streams,
+      enforcer: this.#enforcer,
       clock,
       onAccess: () => this.#accessCame(),
-      onSevered: (count) => this.#countSevered(count),
       log,
     })
   }
@@ -190,10 +224,6 @@ class Connector {
     return access && now !== null && this.#access.lapse() === null ? { access, now } : null
   }
 
-  #countSevered(count: number): void {
-    this.#severed += count
-  }
-
   #facts(): Facts {
     const lapse = this.#access.lapse()
     const endsAt = this.#access.leaseEndsAt
@@ -204,7 +234,10 @@ class Connector {
       revision: this.#access.current?.revision ?? null,
       leaseLeftSeconds: lapse || endsAt === null ? 0 : (endsAt - clock.elapsed()) / 1000,
       streams: this.#streams.count,
-      severed: this.#severed,
+      severed: this.#enforcer.severed,
+      isLeaseHalfOver: this.#warning.isHalfOver,
+      leaseWarnings: this.#warning.count,
+      polls: this.#poll?.counts ?? { answered: 0, failed: 0, refused: 0 },
       refused: this.#proxy.refusals.counts,
       ended: this.#proxy.records.ended,
       carried: this.#proxy.records.carried,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { pingEveryMs, redialAfterMs, silentAfterMs } from './pace.ts'
+import { askAgainAfterMs, pollEveryMs, pingEveryMs, redialAfterMs, silentAfterMs } from './pace.ts'
 
 test('three pings fit into a lease, within a second and half a minute', () => {
   assert.equal(pingEveryMs(15), 5_000)
@@ -33,3 +33,28 @@ test('a refused key is tried again slowly', () => {
 function latest(failures: number): number {
   return redialAfterMs({ failures, isRefused: false }, () => 1)
 }
+
+test('the poll goes by its interval, and three times in a lease where that is shorter', () => {
+  const every = (intervalSeconds: number, leaseSeconds: number | null, hasLapsed = false) =>
+    pollEveryMs({ intervalSeconds, leaseSeconds, hasLapsed }, () => 0)
+  assert.equal(every(300, 86_400), 300_000)
+  assert.equal(every(300, 360), 120_000)
+  assert.equal(every(300, 15), 5_000)
+  assert.equal(every(300, null), 300_000)
+  assert.equal(every(300, 86_400, true), 5_000, 'people wait')
+  const most = { intervalSeconds: 300, leaseSeconds: 15, hasLapsed: false }
+  assert.equal(
+    pollEveryMs(most, () => 1),
+    4_000,
+    'sooner, never later',
+  )
+})
+
+test('a poll that failed is tried again before it would be due; one refused twice, slowly', () => {
+  const again = (failures: number, refusals: number) =>
+    askAgainAfterMs({ failures, refusals, everyMs: 5_000 }, () => 1)
+  assert.equal(again(1, 0), 2_500)
+  assert.equal(again(9, 0), 5_000)
+  assert.equal(again(1, 1), 1_000)
+  assert.equal(again(2, 2), 30_000)
+})

@@ -60,6 +60,8 @@ export type Settings = {
   dataDir: string
   ownCertificate: { certFile: string; keyFile: string } | null
   pollSeconds: number
+  /** Whether that is somebody's wish, or the default. */
+  isPollGiven: boolean
   streamLog: StreamLog
   metricsListen: Address | null
   kubeconfig: string | null
@@ -81,6 +83,7 @@ export function readSettings(argv: string[], env: Environment): Settings {
     dataDir: fields.INFRA_CONNECTOR_DATA_DIR,
     ownCertificate: ownCertificateOf(fields),
     pollSeconds: fields.INFRA_POLL_INTERVAL,
+    isPollGiven: given.INFRA_POLL_INTERVAL !== defaultsOf(env).INFRA_POLL_INTERVAL,
     streamLog: fields.INFRA_STREAM_LOG,
     metricsListen: fields.INFRA_METRICS_LISTEN ?? null,
     kubeconfig: fields.KUBECONFIG ?? null,
@@ -104,13 +107,24 @@ export function flagOf(name: string): string {
     .replaceAll('_', '-')
 }
 
+export type Described = { name: string; flag: string | null; fallback: string | null; says: string }
+
+/** Every setting, in the order of the help. */
+export function describedSettings(): Described[] {
+  const defaults = defaultsOf({})
+  return names.map((name) => ({
+    name,
+    flag: secrets.includes(name) ? null : flagOf(name),
+    fallback: defaults[name]?.replace(homedir(), '~') ?? null,
+    says: Fields.shape[name].description ?? '',
+  }))
+}
+
 /** Every setting, as `--help` prints them. */
 export function settingsHelp(): string {
-  const defaults = defaultsOf({})
-  const lines = names.map((name) => {
-    const flag = secrets.includes(name) ? '' : `, --${flagOf(name)}`
-    const fallback = defaults[name] ? ` (default ${defaults[name].replace(homedir(), '~')})` : ''
-    return `  ${name}${flag}\n      ${Fields.shape[name].description ?? ''}${fallback}\n`
+  const lines = describedSettings().map(({ name, flag, fallback, says }) => {
+    const end = fallback === null ? '' : ` (default ${fallback})`
+    return `  ${name}${flag === null ? '' : `, --${flag}`}\n      ${says}${end}\n`
   })
   return `infra connector: run the connector beside a cluster
 

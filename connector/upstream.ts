@@ -7,6 +7,7 @@
  */
 import { isIPv6 } from 'node:net'
 import tls from 'node:tls'
+import { throughProxy } from '../src/wire/tunnel.ts'
 import { Side } from './splice.ts'
 import { Refusal } from './status.ts'
 
@@ -16,6 +17,8 @@ export type UpstreamTarget = {
   /** The name on its certificate, where that is not `host`. */
   servername?: string
   tls: { ca: string; cert?: string; key?: string }
+  /** The proxy that leads to it; absent or null: none. */
+  proxy?: URL | null
   /** The token of the connector's own account; null: there is none, or a client certificate. */
   credential(): string | null
 }
@@ -115,17 +118,35 @@ function isSame(a: UpstreamTarget, b: UpstreamTarget): boolean {
   return isPlaceSame && a.tls.ca === b.tls.ca && a.tls.cert === b.tls.cert
 }
 
-function dial(target: UpstreamTarget, giveUp: (end: () => void) => void): Promise<Side> {
-  const { host, port, servername } = target
-  const options = {
-    host,
-    port,
-    ...target.tls,
+async function dial(target: UpstreamTarget, giveUp: (end: () => void) => void): Promise<Side> {
+  const { host, port, proxy } = target
+  const options = secureOptions(target)
+  if (!proxy) return dialDirectly({ host, port, ...options }, giveUp)
+  try {
+    return new Side(await throughProxy(proxy, { host, port, tls: options }, giveUp))
+  } catch (cause) {
+    throw unreachable(cause)
+  }
+}
+
+function secureOptions({ tls: secrets, servername }: UpstreamTarget) {
+  return {
+    ...secrets,
     ...(servername === undefined ? {} : { servername }),
     ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2' as const,
     allowHalfOpen: true,
   } satisfies tls.ConnectionOptions & { allowHalfOpen: boolean }
+}
+
+function unreachable(cause: unknown): Refusal {
+  return new Refusal(502, 'the API server of this cluster can not be reached', { cause })
+}
+
+function dialDirectly(
+  options: tls.ConnectionOptions,
+  giveUp: (end: () => void) => void,
+): Promise<Side> {
   const socket = tls.connect(options)
   // Each keystroke of a shell is a small write: it must not wait for the one before it.
   socket.setNoDelay(true)
@@ -135,7 +156,7 @@ function dial(target: UpstreamTarget, giveUp: (end: () => void) => void): Promis
     const fail = (cause: Error) => {
       clearTimeout(timer)
       socket.destroy()
-      reject(new Refusal(502, 'the API server of this cluster can not be reached', { cause }))
+      reject(unreachable(cause))
     }
     giveUp(() => fail(new Error('nobody waits for it')))
     const timer = setTimeout(() => fail(new Error(`no connection in ${dialMs} ms`)), dialMs)

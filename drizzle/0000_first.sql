@@ -11,6 +11,17 @@ CREATE TABLE "access_keys" (
 	CONSTRAINT "access_keys_one_owner" CHECK (num_nonnulls("access_keys"."user_id", "access_keys"."destination_id") = 1)
 );
 --> statement-breakpoint
+CREATE TABLE "connectors" (
+	"destination_id" text NOT NULL,
+	"instance" text NOT NULL,
+	"via" text NOT NULL,
+	"heard_at" timestamp with time zone NOT NULL,
+	"lease_seconds" integer NOT NULL,
+	"lease_ends_at" timestamp with time zone NOT NULL,
+	"silent_at" timestamp with time zone,
+	CONSTRAINT "connectors_destination_id_instance_pk" PRIMARY KEY("destination_id","instance")
+);
+--> statement-breakpoint
 CREATE TABLE "destinations" (
 	"id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -170,6 +181,7 @@ CREATE TABLE "users" (
 --> statement-breakpoint
 ALTER TABLE "access_keys" ADD CONSTRAINT "access_keys_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "access_keys" ADD CONSTRAINT "access_keys_destination_id_destinations_id_fk" FOREIGN KEY ("destination_id") REFERENCES "public"."destinations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "connectors" ADD CONSTRAINT "connectors_destination_id_destinations_id_fk" FOREIGN KEY ("destination_id") REFERENCES "public"."destinations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_group_id_groups_id_fk" FOREIGN KEY ("group_id") REFERENCES "public"."groups"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "grants" ADD CONSTRAINT "grants_destination_id_destinations_id_fk" FOREIGN KEY ("destination_id") REFERENCES "public"."destinations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint

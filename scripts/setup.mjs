@@ -5,12 +5,13 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const stampFile = join(root, 'node_modules', '.infra-setup')
+const modules = join(root, 'node_modules')
+const stampFile = join(modules, '.infra-setup')
 
 const [major] = process.versions.node.split('.').map(Number)
 if ((major ?? 0) < 20) stop(`Node 20 or later is needed to set up, this is ${process.version}`)
@@ -22,14 +23,22 @@ const wanted = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
   .digest('hex')
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== wanted) {
+  // `npm ci` empties the folder first; behind a link that is another checkout's, in use there.
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    stop('node_modules is a link, and not installed by this lock file: set up where it leads')
+  }
   console.error('setup: installing dependencies by the lock file')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
   writeFileSync(stampFile, wanted)
 }
 
-const bun = join(root, 'node_modules', '.bin', 'bun')
-mkdirSync(join(root, '.cache'), { recursive: true })
-run(bun, ['src/db/snapshot.ts'])
+// Looked for here, although `snapshot.ts` would look as well: starting it costs more than all else.
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const snapshot = join(root, '.cache', `pglite-${dependencies['@electric-sql/pglite']}.tar.gz`)
+if (!existsSync(snapshot)) {
+  mkdirSync(join(root, '.cache'), { recursive: true })
+  run(join(root, 'node_modules', '.bin', 'bun'), ['src/db/snapshot.ts'])
+}
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, {

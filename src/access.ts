@@ -1,4 +1,5 @@
 /** Reads the Access of one destination from the tables. */
+import { createHash } from 'node:crypto'
 import { and, asc, eq, exists, gt, inArray, isNotNull, isNull, or, sql } from 'drizzle-orm'
 import type { Database } from './db/database.ts'
 import * as t from './db/schema.ts'
@@ -32,10 +33,10 @@ export async function readAccess(
     if (!destination) return null
     const users = await readUsers(tx, destinationId)
     const since = new Date(now.getTime() - toldSeconds * 1000)
-    return {
+    const revision = await newest(tx)
+    const content = {
       destination: { id: destination.id, name: destination.name },
       epoch: await readEpoch(tx),
-      revision: await newest(tx),
       issuer: settings.url,
       leaseSeconds: destination.leaseSeconds ?? settings.leaseSeconds,
       onLeaseEnd: destination.onLeaseEnd,
@@ -45,8 +46,14 @@ export async function readAccess(
       endedSessions: await readEnded(tx, destinationId, since),
       signingKeys: await publicKeys(tx, now),
     }
+    return { ...content, revision, digest: digestOf(content) }
   }
   return db.transaction(read, { isolationLevel: 'repeatable read', accessMode: 'read only' })
+}
+
+/** The same for the same content, whatever its revision: read twice, it comes in the same order. */
+function digestOf(content: Omit<Access, 'revision' | 'digest'>): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('base64url')
 }
 
 /** Which database this is: revisions compare only within one epoch. */

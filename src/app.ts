@@ -177,7 +177,7 @@ async function openLink(c: C, parts: AppParts): Promise<Response> {
   if (actor.kind !== 'connector') throw new Error('a link is opened by a connector')
   return upgradeOf(c)((socket) => {
     const link = parts.hub.attach(actor, socket)
-    return { message: (text) => link.receive(text), closed: () => link.detach() }
+    return { message: (text) => link.receive(text), closed: (code) => link.detach(code) }
   })
 }
 

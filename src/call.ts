@@ -5,8 +5,9 @@ import type { Sealer } from './seal.ts'
 import type { Authority } from './authority.ts'
 import type { Settings } from './settings.ts'
 import type { Fetch } from './wire/client.ts'
-import type { Receipt } from './wire/destinations.ts'
+import type { LinkState, Receipt } from './wire/destinations.ts'
 import { Failure } from './wire/failure.ts'
+import type { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
 
 /** Who sends a request: what `admit.ts` made of the credential that came with it. */
 export type Actor =
@@ -25,12 +26,16 @@ export type Actor =
 export type UserActor = Extract<Actor, { kind: 'user' }>
 export type ConnectorActor = Extract<Actor, { kind: 'connector' }>
 
-/** What the hub knows of links, for the nouns that may not know the hub. */
+/** What the hub knows of links and polls, for the nouns that may not know the hub. */
 export type Links = {
   linked(destinationId: string): number
+  state(destinationId: string): LinkState
   /** What the linked instances find wrong in their cluster. */
   problems(destinationId: string): string[]
-  /** Resolves when every linked instance has enforced `revision`, or after `waitMs`. */
+  /** Answers a poll as a link would. */
+  answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer>
+  acknowledge(actor: ConnectorActor, ack: PollAck): void
+  /** Resolves when every instance that is heard of has enforced `revision`, or after `waitMs`. */
   enforced(destinationId: string, revision: number, waitMs: number): Promise<Receipt['connectors']>
 }
 

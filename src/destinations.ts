@@ -17,7 +17,8 @@ import type {
   Receipt,
 } from './wire/destinations.ts'
 import { Failure } from './wire/failure.ts'
-import type { Changed } from './wire/shared.ts'
+import type { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
+import type { Changed, None } from './wire/shared.ts'
 
 export type DestinationRow = typeof destinations.$inferSelect
 
@@ -112,11 +113,22 @@ export async function receiptOf(
     waitSeconds,
   }: { destination: string; revision: number; waitSeconds: number },
 ): Promise<Receipt> {
-  const { id, name } = await findDestination(db, ref)
+  const { id, name, onLeaseEnd } = await findDestination(db, ref)
   const connectors = await links.enforced(id, revision, waitSeconds * 1000)
-  const linked = connectors.filter((connector) => connector.linked)
-  const enforced = linked.length > 0 && linked.every((connector) => connector.enforcedAt !== null)
-  return { destination: { id, name }, revision, enforced, connectors }
+  const heard = connectors.filter(({ link }) => link !== 'silent')
+  const enforced = heard.length > 0 && heard.every(({ enforcedAt }) => enforcedAt !== null)
+  return { destination: { id, name }, revision, enforced, onLeaseEnd, connectors }
+}
+
+/** What a link would say, for a connector that asks by HTTP. */
+export async function pollAccess(call: Call, asked: PollQuery): Promise<PollAnswer> {
+  return call.links.answer(connectorOf(call), asked)
+}
+
+/** A connector has enforced what it was told by the poll. */
+export async function acknowledgeAccess(call: Call, ack: PollAck): Promise<None> {
+  call.links.acknowledge(connectorOf(call), ack)
+  return {}
 }
 
 /** A serving certificate for the connector that asks, in the name of its destination alone. */
@@ -145,6 +157,7 @@ function toWire(row: DestinationRow, { settings, links }: Call): Destination {
     leaseSeconds: row.leaseSeconds ?? settings.leaseSeconds,
     onLeaseEnd: row.onLeaseEnd,
     linked: links.linked(row.id),
+    link: links.state(row.id),
     problems: links.problems(row.id),
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),

@@ -5,7 +5,9 @@ import { type World, world } from '../test/world.ts'
 import { accessKeys, grants, sessions } from './db/schema.ts'
 import { Expiry, type ExpiryParts, expire } from './expiry.ts'
 
-const parts = (w: World): ExpiryParts => ({ ...w, clock: () => w.clock.now })
+const parts = (w: World, listeningSince = new Date(0)): ExpiryParts => ({
+  ...{ ...w, clock: () => w.clock.now, listeningSince },
+})
 const later = (w: World, ms: number): Date => new Date(w.clock.now.getTime() + ms)
 
 async function withGrant(w: World, ms: number): Promise<{ destination: string; grant: string }> {
@@ -95,7 +97,7 @@ test('the loop takes a grant away that was given while it slept', async (t) => {
       tell = () => (expired >= count ? resolve() : undefined)
     })
   const { destination } = await withGrant(w, 50)
-  const expiry = new Expiry({ ...w, clock: () => new Date() })
+  const expiry = new Expiry({ ...w, clock: () => new Date(), listeningSince: new Date() })
   t.after(async () => {
     await expiry.close()
     await stop()
@@ -109,4 +111,22 @@ test('the loop takes a grant away that was given while it slept', async (t) => {
   const expiresAt = new Date(Date.now() + 300).toISOString()
   await w.client.grants.create({ user: 'ana@example.com', destination, role: 'edit', expiresAt })
   await second
+})
+
+test('a session that has come to its end is told to where its user has access', async (t) => {
+  const w = await world(t)
+  const ana = await w.user('ana@example.com')
+  const prod = await w.client.destinations.create({ name: 'prod' })
+  await w.client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
+  const expiresAt = later(w, 60_000)
+  await w.db.update(sessions).set({ expiresAt }).where(eq(sessions.id, ana.session))
+  await expire(parts(w, w.clock.now))
+  w.clock.now = expiresAt
+  await expire(parts(w, w.clock.now))
+  await expire(parts(w, w.clock.now))
+  const events = await w.client.events.list()
+  const expired = events.filter(({ kind }) => kind === 'session.expired')
+  assert.equal(expired.length, 1)
+  assert.deepEqual(expired[0]?.destinations, [prod.id])
+  assert.equal(expired[0]?.detail['session'], ana.session)
 })

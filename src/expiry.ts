@@ -4,6 +4,8 @@
  */
 import { and, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import type { Store } from './db/database.ts'
+import { destinationsOfUser } from './concerns.ts'
+import { forgetInstances, nextSilence, noticeSilence } from './connectors.ts'
 import { fromDatabase } from './db/errors.ts'
 import { accessKeys, grants, logins, providerTokens, sessions } from './db/schema.ts'
 import { channel, record } from './events.ts'
@@ -19,6 +21,8 @@ export type ExpiryParts = {
   sealer: Sealer
   settings: Pick<Settings, 'tokenSeconds' | 'leaseSeconds'>
   clock: () => Date
+  /** Since when connectors could be heard of. */
+  listeningSince: Date
 }
 
 const system = { kind: 'system' } as const
@@ -81,13 +85,15 @@ export class Expiry {
 
 /** Ends what is over. Gives the milliseconds until the next end, or null after a failure. */
 export async function expire(parts: ExpiryParts): Promise<number | null> {
-  const { store, sealer, settings, clock } = parts
+  const { store, sealer, settings, clock, listeningSince } = parts
   const { db } = store
   const now = clock()
   const tasks: [string, () => Promise<unknown>][] = [
     ['grants', () => expireGrants(db, now)],
     ['access keys', () => expireKeys(db, now)],
+    ['sessions', () => expireSessions(db, now)],
     ['signing keys', () => keepSigningKeys(db, sealer, now, settings)],
+    ['silent connectors', () => noticeSilence(db, now, listeningSince)],
     ['old rows', () => forget(db, now)],
   ]
   let isWhole = true
@@ -100,7 +106,7 @@ export async function expire(parts: ExpiryParts): Promise<number | null> {
     }
   }
   if (!isWhole) return null
-  return nextEnd(db, now).catch(() => null)
+  return nextEnd(db, now, listeningSince).catch(() => null)
 }
 
 /** Each in a transaction of its own: one that fails holds up no other (threats.md R4). */
@@ -141,12 +147,34 @@ async function expireKey(db: Db, id: string, now: Date): Promise<void> {
   })
 }
 
+async function expireSessions(db: Db, now: Date): Promise<void> {
+  const over = and(isNull(sessions.endedAt), lte(sessions.expiresAt, now))
+  const due = await db.select({ id: sessions.id }).from(sessions).where(over)
+  for (const { id } of due) await expireSession(db, id, now)
+}
+
+/** A token never outlives its session, but a stream that was opened by it could. */
+async function expireSession(db: Db, id: string, now: Date): Promise<void> {
+  await db.transaction(async (tx) => {
+    const [session] = await tx
+      .update(sessions)
+      .set({ endedAt: now })
+      .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+      .returning()
+    if (!session) return
+    const detail = { session: id, user: { id: session.userId } }
+    const destinations = await destinationsOfUser(tx, session.userId)
+    await record(tx, system, now, { kind: 'session.expired', detail, destinations })
+  })
+}
+
 /** What ended long ago is told to nobody, and so is no event when it goes. */
 async function forget(db: Db, now: Date): Promise<void> {
   const before = new Date(now.getTime() - forgetAfterMs)
   const isOld = or(lt(sessions.endedAt, before), lt(sessions.expiresAt, before))
   await db.delete(sessions).where(isOld)
   await db.delete(accessKeys).where(lt(accessKeys.endedAt, before))
+  await forgetInstances(db, now)
   // The row of an ended session is still told to connectors; a provider's token of it is no use.
   const isOver = or(isNotNull(sessions.endedAt), lt(sessions.expiresAt, now))
   const over = db.select({ id: sessions.id }).from(sessions).where(isOver)
@@ -154,12 +182,19 @@ async function forget(db: Db, now: Date): Promise<void> {
   await db.delete(logins).where(lt(logins.expiresAt, now))
 }
 
-async function nextEnd(db: Db, now: Date): Promise<number> {
+async function nextEnd(db: Db, now: Date, listeningSince: Date): Promise<number> {
   const [grant] = await db.select({ at: sql<string | null>`min(${grants.expiresAt})` }).from(grants)
   const [key] = await db
     .select({ at: sql<string | null>`min(${accessKeys.expiresAt})` })
     .from(accessKeys)
     .where(and(isNull(accessKeys.endedAt), isNotNull(accessKeys.expiresAt)))
-  const ends = [grant?.at, key?.at].flatMap((at) => (at ? [new Date(at).getTime()] : []))
+  const [session] = await db
+    .select({ at: sql<string | null>`min(${sessions.expiresAt})` })
+    .from(sessions)
+    .where(isNull(sessions.endedAt))
+  const silence = await nextSilence(db, listeningSince)
+  const ends = [grant?.at, key?.at, session?.at, silence].flatMap((at) =>
+    at ? [new Date(at).getTime()] : [],
+  )
   return Math.max(0, Math.min(longestSleepMs, ...ends.map((end) => end - now.getTime())))
 }

@@ -79,7 +79,7 @@ export async function createGrant(
       detail: { grant },
       destinations: [destination.id],
     })
-    return { ...grant, revision }
+    return { ...grant, revision, destinations: [destination.id] }
   })
 }
 
@@ -99,7 +99,7 @@ export async function revokeGrant({ db, actor, now }: Call, { id }: ById): Promi
     const detail = { grant: await named(tx, row) }
     const destinationIds = [row.destinationId]
     const happening = { kind: 'grant.revoked', detail, destinations: destinationIds }
-    return { revision: await record(tx, actor, now, happening) }
+    return { revision: await record(tx, actor, now, happening), destinations: destinationIds }
   })
 }
 
@@ -129,7 +129,7 @@ export async function revokeGrantsByWords(
       const happening = { kind: 'grant.revoked', detail, destinations: [destination.id] }
       revision = await record(tx, actor, now, happening)
     }
-    return { revision, revoked: gone.map(({ id }) => id) }
+    return { revision, destinations: [destination.id], revoked: gone.map(({ id }) => id) }
   })
 }
 

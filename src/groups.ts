@@ -62,9 +62,8 @@ export async function deleteGroup(
     const destinations = await destinationsOfGroups(tx, [group.id])
     await tx.delete(groups).where(eq(groups.id, group.id))
     const detail = { group: { id: group.id, name: group.name } }
-    return {
-      revision: await record(tx, actor, now, { kind: 'group.deleted', detail, destinations }),
-    }
+    const happening = { kind: 'group.deleted', detail, destinations }
+    return { revision: await record(tx, actor, now, happening), destinations }
   })
 }
 
@@ -186,7 +185,7 @@ async function changeMembership(
       user: { id: user.id, email: user.email },
     }
     const destinations = await destinationsOfGroups(tx, [group.id])
-    return { revision: await record(tx, actor, now, { kind, detail, destinations }) }
+    return { revision: await record(tx, actor, now, { kind, detail, destinations }), destinations }
   })
 }
 

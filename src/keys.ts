@@ -80,7 +80,10 @@ export async function revokeKey(call: Call, { key: ref }: KeyRef): Promise<Chang
     const detail = { key: { id: key.id, name: key.name } }
     const concerned = await destinationsOfKey(tx, key)
     const happening = { kind: 'key.revoked', detail, destinations: concerned }
-    return { revision: await record(tx, call.actor, call.now, happening) }
+    return {
+      revision: await record(tx, call.actor, call.now, happening),
+      destinations: concerned,
+    }
   })
 }
 

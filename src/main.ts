@@ -69,7 +69,7 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
 
   const hub = new Hub(store, settings, clock)
   const follow = new Follow(store)
-  const expiry = new Expiry({ store, sealer, settings, clock })
+  const expiry = new Expiry({ store, sealer, settings, clock, listeningSince: clock() })
   opened.push(() => hub.close())
   await hub.open()
   opened.push(() => follow.close())
@@ -175,7 +175,11 @@ async function tlsOf(
   return { cert: certificate, key }
 }
 
-function warnOf({ insecureProviders, tls }: Settings): void {
+function warnOf({ insecureProviders, tls, tokenSeconds, leaseSeconds }: Settings): void {
+  if (tokenSeconds > leaseSeconds) {
+    const sentence = 'INFRA_TOKEN_LIFETIME is longer than INFRA_LEASE: a token lives for the lease'
+    log('warn', sentence, { tokenSeconds, leaseSeconds })
+  }
   if (insecureProviders) {
     log('warn', 'INFRA_INSECURE_PROVIDERS: providers may be plain HTTP and at private addresses')
   }

@@ -79,7 +79,7 @@ export async function updateProvider(call: Call, edit: ProviderEdit): Promise<Cr
     const detail = { provider: named(row), changed: names.filter((name) => name !== 'disabledAt') }
     const kind = kindOf(change)
     const revision = await record(tx, call.actor, call.now, { kind, detail, destinations })
-    return { ...toWire(after), revision }
+    return { ...toWire(after), revision, destinations }
   })
 }
 
@@ -103,7 +103,7 @@ export async function deleteProvider(
     await tx.delete(providers).where(eq(providers.id, row.id))
     const detail = { provider: named(row) }
     const kind = 'provider.deleted'
-    return { revision: await record(tx, actor, now, { kind, detail, destinations }) }
+    return { revision: await record(tx, actor, now, { kind, detail, destinations }), destinations }
   })
 }
 

@@ -10,11 +10,13 @@ import { changePassword, loginWithPassword } from './login/password.ts'
 import { beginOidcLogin, finishOidcLogin } from './login/oidc.ts'
 import { loginOffer } from './login/offer.ts'
 import {
+  acknowledgeAccess,
   certify,
   createDestination,
   deleteDestination,
   getDestination,
   listDestinations,
+  pollAccess,
   receiptOf,
   updateDestination,
 } from './destinations.ts'
@@ -53,6 +55,7 @@ import {
   PasswordLogin,
   StartedSession,
 } from './wire/login.ts'
+import { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
 import {
   CreatedProvider,
   NewProvider,
@@ -118,4 +121,6 @@ export const routes = [
   row('GET',    '/api/events',                         'admin',     EventQuery,         Events,             listEvents),
 
   row('POST',   '/api/connector/certificate',          'connector', CertificateRequest, Certificate,        certify),
+  row('GET',    '/api/connector/access',               'connector', PollQuery,          PollAnswer,         pollAccess),
+  row('POST',   '/api/connector/access',               'connector', PollAck,            None,               acknowledgeAccess),
 ]

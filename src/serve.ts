@@ -73,7 +73,7 @@ async function serveOnBun({ host, port, tls, app }: Options): Promise<Serving> {
         if (typeof message === 'string') ws.data.end?.message(message)
         else ws.close(unsupported, 'text only')
       },
-      close: (ws: BunSocket) => ws.data.end?.closed(),
+      close: (ws: BunSocket, code: number) => ws.data.end?.closed(code),
     },
   })
   return { port: server.port, close: () => server.stop(true) }
@@ -180,7 +180,7 @@ function joinOnNode(ws: NodeSocket, begin: Begin): void {
   })
   // An error closes the socket, and closing is what is acted on.
   ws.on('error', () => {})
-  ws.on('close', () => end.closed())
+  ws.on('close', (code: number) => end.closed(code))
 }
 
 /** Whoever did not answer the last ping is gone. */

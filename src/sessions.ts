@@ -81,7 +81,7 @@ export async function endSession(call: Call, { id }: ById): Promise<Changed> {
     if (!row || (!caller.isAdmin && row.userId !== caller.id)) {
       throw new Failure('not_found', `there is no session ${id}`)
     }
-    return { revision: await end(tx, call.actor, call.now, id, row.userId) }
+    return end(tx, call.actor, call.now, id, row.userId)
   })
 }
 
@@ -118,14 +118,15 @@ async function end(
   now: Date,
   id: string,
   userId: string,
-): Promise<number> {
+): Promise<Changed> {
   await tx
     .update(sessions)
     .set({ endedAt: now })
     .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
   const destinations = await destinationsOfUser(tx, userId)
   const detail = { session: id, user: { id: userId } }
-  return record(tx, actor, now, { kind: 'session.ended', detail, destinations })
+  const happening = { kind: 'session.ended', detail, destinations }
+  return { revision: await record(tx, actor, now, happening), destinations }
 }
 
 async function findSessions(

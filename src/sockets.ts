@@ -9,7 +9,8 @@ export type Socket = {
 
 export type SocketEnd = {
   message(text: string): void
-  closed(): void
+  /** With the code of RFC 6455 section 7.4 that it was closed by. */
+  closed(code: number): void
 }
 
 /** What comes with every request beside it. */
@@ -27,6 +28,8 @@ export const closing = {
   /** The credential was revoked, or what it was for is gone. */
   notAdmitted: 4401,
   tooSlow: 4408,
+  /** A connector's: it stops, and has cut all that it had open. */
+  leaving: 4000,
 } as const
 
 /** A reader this far behind is dropped: it comes back and reads what it missed. */

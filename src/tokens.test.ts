@@ -86,5 +86,10 @@ test('a token ends with its life, its lease, or its session, whichever comes fir
   assert.equal(end(null, null), '2026-01-01T00:05:00.000Z')
   assert.equal(end(15, null), '2026-01-01T00:00:15.000Z')
   assert.equal(end(86_400, null), '2026-01-01T00:05:00.000Z')
+  const whole = tokenEnd(
+    ...([now, { tokenSeconds: 86_400, leaseSeconds: 360 }] as const),
+    ...([{ leaseSeconds: 86_400 }, { expiresAt: null }] as const),
+  )
+  assert.equal(whole.toISOString(), '2026-01-02T00:00:00.000Z', 'as long as a lease of a day')
   assert.equal(end(null, new Date('2026-01-01T00:00:30.500Z')), '2026-01-01T00:00:30.000Z')
 })

@@ -5,7 +5,7 @@ import { destinationsOfUser } from './concerns.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
 import { groups, memberships, sessions, users } from './db/schema.ts'
-import { record } from './events.ts'
+import { newest, record } from './events.ts'
 import { hashPassword, oneTimePassword } from './passwords.ts'
 import { Failure } from './wire/failure.ts'
 import type { Changed } from './wire/shared.ts'
@@ -76,9 +76,9 @@ export async function updateUser(call: Call, edit: UserEdit): Promise<EditedUser
       await tx.update(users).set(fields).where(eq(users.id, user.id))
     }
     if (change.disabledAt) await endSessionsOf(tx, user.id, call.now)
-    const revision = await recordEdit(tx, call, user, edit, change)
+    const changed = await recordEdit(tx, call, user, edit, change)
     const names = await groupNamesOf(tx, user.id)
-    return { ...toWire({ ...user, ...fields }, names), password, revision }
+    return { ...toWire({ ...user, ...fields }, names), password, ...changed }
   })
 }
 
@@ -93,9 +93,8 @@ export async function deleteUser(
     const destinations = await destinationsOfUser(tx, user.id)
     await tx.delete(users).where(eq(users.id, user.id))
     const detail = { user: { id: user.id, email: user.email } }
-    return {
-      revision: await record(tx, actor, now, { kind: 'user.deleted', detail, destinations }),
-    }
+    const happening = { kind: 'user.deleted', detail, destinations }
+    return { revision: await record(tx, actor, now, happening), destinations }
   })
 }
 
@@ -140,12 +139,15 @@ async function recordEdit(
   user: UserRow,
   edit: UserEdit,
   change: Change,
-): Promise<number> {
+): Promise<Changed> {
   const named = { user: { id: user.id, email: user.email } }
-  let revision = 0
-  if (change.disabledAt !== undefined) {
+  const isStanding = change.disabledAt !== undefined
+  // What changed nothing concerns whom it would have concerned: enforced is it all the same.
+  const destinations =
+    isStanding || edit.disabled !== undefined ? await destinationsOfUser(tx, user.id) : []
+  let revision = await newest(tx)
+  if (isStanding) {
     const kind = change.disabledAt === null ? 'user.enabled' : 'user.disabled'
-    const destinations = await destinationsOfUser(tx, user.id)
     revision = await record(tx, actor, now, { kind, detail: named, destinations })
   }
   if (change.isAdmin !== undefined) {
@@ -156,7 +158,7 @@ async function recordEdit(
     const kind = 'user.password_reset'
     revision = await record(tx, actor, now, { kind, detail: named, destinations: [] })
   }
-  return revision
+  return { revision, destinations }
 }
 
 async function endSessionsOf(tx: Database, userId: string, now: Date): Promise<void> {

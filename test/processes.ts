@@ -11,15 +11,18 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 export const patienceMs = 60_000
 
 /**
- * What runs the product: the one executable when the tests run on Bun, the sources on Node when
- * they run on Node, so that both suites together are journeys on both runtimes.
+ * What runs the product, as `npm run build` made it: the one executable when the tests run on Bun,
+ * the bundles when they run on Node, so that both suites together are journeys on both runtimes.
  */
 export function productCommand(): string[] {
   if (process.env['INFRA_TEST_PRODUCT']) return [process.env['INFRA_TEST_PRODUCT']]
-  if (!process.versions['bun']) return [process.execPath, join(root, 'cli', 'main.ts')]
-  const built = join(root, 'dist', 'infra')
-  if (!existsSync(built)) throw new Error('dist/infra is not built: run npm run build')
-  return [built]
+  return process.versions['bun'] ? [built('infra')] : [process.execPath, built('node/infra.mjs')]
+}
+
+function built(name: string): string {
+  const path = join(root, 'dist', name)
+  if (existsSync(path)) return path
+  throw new Error(`dist/${name} is not built: run npm run build`)
 }
 
 export type Exit = { code: number | null; signal: string | null; stdout: string; stderr: string }

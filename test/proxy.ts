@@ -1,10 +1,15 @@
-/** A TCP proxy between a connector and its server, that can swallow what passes without closing. */
+/**
+ * A TCP proxy between a connector and its server: it can swallow what passes without closing, or
+ * refuse connections.
+ */
 import { connect, createServer, type Socket } from 'node:net'
 
 export type SwallowingProxy = {
   port: number
   /** From now on nothing that either side sends arrives, and nobody is told. */
   swallow(): void
+  /** From now on every connection is closed, and every new one as well. */
+  cut(): void
   /** What is sent from now on arrives again; connections that lost bytes are closed. */
   pass(): void
   close(): void
@@ -12,8 +17,11 @@ export type SwallowingProxy = {
 
 export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
   let isSwallowing = false
+  let isCut = false
   const pairs = new Set<Socket>()
   const server = createServer((near) => {
+    near.on('error', () => {})
+    if (isCut) return near.destroy()
     const far = connect(targetPort, '127.0.0.1')
     for (const [from, to] of [
       [near, far],
@@ -42,8 +50,13 @@ export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
     swallow: () => {
       isSwallowing = true
     },
+    cut: () => {
+      isCut = true
+      closeAll()
+    },
     pass: () => {
       isSwallowing = false
+      isCut = false
       closeAll()
     },
     close: () => {

@@ -79,7 +79,7 @@ test('a receipt that is waited for names every connector, and its exit code says
   const added = await done(ana, 'grants add ana@example.com prod --role view --wait')
   assert.match(
     added.out,
-    /\nCONNECTOR {2}LINKED {2}ENFORCED {14}SEVERED {2}LEASE ENDS\nprod-a {5}yes {5}2030-01-01T00:00:00Z {2}2\n$/,
+    /\nDESTINATION {2}CONNECTOR {2}LINK {4}ENFORCED {14}SEVERED {2}LEASE ENDS\nprod {9}prod-a {5}linked  2030-01-01T00:00:00Z {2}2\n$/,
   )
   const removed = await ana.types(
     'grants remove ana@example.com prod --role view --wait=1s --format json',
@@ -90,6 +90,28 @@ test('a receipt that is waited for names every connector, and its exit code says
     'offline: connector prod-b of prod; its lease ends at 2030-01-01T00:00:00Z\n',
   )
   assert.equal(fieldOf(fieldOf(jsonOf(removed.out), 'receipt'), 'enforced'), false)
+})
+
+test('whoever loses access by another way is waited for alike, at each destination concerned', async (t) => {
+  const { world, ana } = await loggedIn(t)
+  const disabled = await done(ana, 'users disable bo@example.com --wait')
+  assert.match(disabled.out, /\nprod {9}prod-a {5}linked .* 2\n$/)
+  assert.equal(disabled.err, 'Disabled bo@example.com.\n')
+  assert.match(world.seen.at(-1)?.path ?? '', /^\/api\/destinations\/d-prod\/receipt/)
+  const removed = await ana.types('users remove bo@example.com --wait=1s --format json')
+  assert.equal(removed.code, 1)
+  assert.equal(
+    removed.err,
+    'offline: connector prod-b of prod; its lease ends at 2030-01-01T00:00:00Z\n',
+  )
+  const [receipt] = JSON.parse(removed.out).receipts
+  assert.equal(receipt.destination.name, 'prod')
+  const nowhere = await done(ana, 'groups remove-user ops bo@example.com --wait')
+  assert.match(nowhere.err, /no destination is concerned/)
+  const untold = await ana.types('groups remove ops --wait')
+  assert.equal(untold.code, 1, 'not said is not none')
+  assert.equal((await ana.types('users remove bo@example.com --wait=soon')).code, 2)
+  assert.match(world.seen.at(-1)?.path ?? '', /groups/, 'wrong usage asks the server nothing')
 })
 
 test('destinations: the key of the connector is printed once, with what to run', async (t) => {

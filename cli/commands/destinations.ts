@@ -106,6 +106,7 @@ const show = command({
         ...(it.pendingEndpoint === null ? {} : { 'Waits for consent': it.pendingEndpoint }),
         Lease: formatDuration(it.leaseSeconds),
         'When it ends': `${it.onLeaseEnd} open streams`,
+        Link: it.link,
         'Connectors linked': String(it.linked),
         ...Object.fromEntries(
           it.problems.map((problem, at) => [at === 0 ? 'Problems' : `(${at + 1})`, problem]),
@@ -134,7 +135,7 @@ const columns = {
   ENDPOINT: ({ endpoint }: Destination) => endpoint ?? '',
   'WAITS FOR CONSENT': ({ pendingEndpoint }: Destination) => pendingEndpoint ?? '',
   LEASE: ({ leaseSeconds }: Destination) => formatDuration(leaseSeconds),
-  LINKED: ({ linked }: Destination) => String(linked),
+  LINK: ({ link }: Destination) => link,
   'LAST SEEN': ({ lastSeenAt }: Destination) => when(lastSeenAt),
   ID: ({ id }: Destination) => id,
 }

@@ -3,7 +3,7 @@ import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
 import { type Place, placeFrom } from '../arguments/place.ts'
 import { instantAfter, secondsOf } from '../arguments/span.ts'
-import { receiptOf, sayUnenforced, showReceipt, wait } from '../receipt.ts'
+import { receiptOf, sayUnenforced, showReceipts, wait } from '../receipt.ts'
 import { showList, showOne, when } from '../terminal/table.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import type { Connection } from '../connect.ts'
@@ -136,7 +136,9 @@ async function receipted(
       : await receiptOf(client, place.destination, change.revision, waitSeconds)
   if (values.format === 'json') {
     terminal.out(JSON.stringify(receipt ? { ...change, receipt } : change, null, 2))
-    return receipt ? sayUnenforced(terminal, receipt) : 0
+    return receipt ? sayUnenforced(terminal, [receipt]) : 0
   }
-  return receipt ? showReceipt(terminal, receipt) : 0
+  if (!receipt) return 0
+  showReceipts(terminal, [receipt])
+  return sayUnenforced(terminal, [receipt])
 }

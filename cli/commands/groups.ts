@@ -1,6 +1,7 @@
 import type { Group } from '../../src/wire/groups.ts'
 import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
+import { changeAndWait, wait } from '../receipt.ts'
 import { showList, showOne } from '../terminal/table.ts'
 
 const name = { type: 'positional', description: 'name of the group' } as const
@@ -21,12 +22,13 @@ const add = command({
 
 const remove = command({
   summary: 'remove a group, with its grants',
-  arguments: { name },
-  examples: ['infra groups remove ops'],
+  arguments: { name, wait, format },
+  examples: ['infra groups remove ops', 'infra groups remove ops --wait'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.groups.delete(values.name)
-      terminal.err(`Removed ${values.name}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `Removed ${values.name}.`,
+      change: (client) => client.groups.delete(values.name),
     }),
 })
 
@@ -42,23 +44,28 @@ const list = command({
 
 const addUser = command({
   summary: 'add a user to a group',
-  arguments: membership,
+  arguments: { ...membership, wait, format },
   examples: ['infra groups add-user ops ana@example.com'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.groups.addUser(values.group, values.email)
-      terminal.err(`${values.email} is in ${values.group}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `${values.email} is in ${values.group}.`,
+      change: (client) => client.groups.addUser(values.group, values.email),
     }),
 })
 
 const removeUser = command({
   summary: 'remove a user from a group; what is open because of it is cut at once',
-  arguments: membership,
-  examples: ['infra groups remove-user ops ana@example.com'],
+  arguments: { ...membership, wait, format },
+  examples: [
+    'infra groups remove-user ops ana@example.com',
+    'infra groups remove-user ops ana@example.com --wait',
+  ],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.groups.removeUser(values.group, values.email)
-      terminal.err(`${values.email} is no longer in ${values.group}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `${values.email} is no longer in ${values.group}.`,
+      change: (client) => client.groups.removeUser(values.group, values.email),
     }),
 })
 

@@ -3,6 +3,7 @@ import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
 import { Misuse } from '../hint.ts'
 import { instantAfter } from '../arguments/span.ts'
+import { changeAndWait, wait } from '../receipt.ts'
 import { showList, showOne, when } from '../terminal/table.ts'
 
 const name = { type: 'positional', description: 'name of the key' } as const
@@ -54,12 +55,13 @@ const add = command({
 
 const remove = command({
   summary: 'revoke an access key',
-  arguments: { name: { ...name, description: 'name or id of the key' } },
-  examples: ['infra keys remove ci'],
+  arguments: { name: { ...name, description: 'name or id of the key' }, wait, format },
+  examples: ['infra keys remove ci', 'infra keys remove ci --wait'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.keys.revoke(values.name)
-      terminal.err(`Removed ${values.name}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `Removed ${values.name}.`,
+      change: (client) => client.keys.revoke(values.name),
     }),
 })
 

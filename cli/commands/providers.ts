@@ -3,6 +3,7 @@ import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
 import { Misuse } from '../hint.ts'
 import { clientSecret, ruleFlags, rulesFrom, secretFlag } from '../arguments/provider-rules.ts'
+import { changeAndWait, wait } from '../receipt.ts'
 import { showList, showOne } from '../terminal/table.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 
@@ -90,12 +91,14 @@ const edit = command({
 
 const disable = command({
   summary: 'disable a provider: nobody logs in through it, and who did is out',
-  arguments: { name },
+  arguments: { name, wait, format },
   examples: ['infra providers disable okta'],
-  async run(terminal, values) {
-    await update(terminal, { provider: values.name, disabled: true })
-    terminal.err(`Disabled ${values.name}.`)
-  },
+  run: (terminal, values) =>
+    changeAndWait(terminal, {
+      values,
+      done: `Disabled ${values.name}.`,
+      change: (client) => client.providers.update({ provider: values.name, disabled: true }),
+    }),
 })
 
 const enable = command({
@@ -110,12 +113,13 @@ const enable = command({
 
 const remove = command({
   summary: 'remove a provider, with the groups that follow it',
-  arguments: { name },
-  examples: ['infra providers remove okta'],
+  arguments: { name, wait, format },
+  examples: ['infra providers remove okta', 'infra providers remove okta --wait'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.providers.delete(values.name)
-      terminal.err(`Removed ${values.name}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `Removed ${values.name}.`,
+      change: (client) => client.providers.delete(values.name),
     }),
 })
 

@@ -1,6 +1,7 @@
 import type { Session } from '../../src/wire/sessions.ts'
 import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
+import { changeAndWait, wait } from '../receipt.ts'
 import { showList, when } from '../terminal/table.ts'
 
 const list = command({
@@ -15,12 +16,13 @@ const list = command({
 
 const end = command({
   summary: 'end a session; what is open because of it is cut at once',
-  arguments: { id: { type: 'positional', description: 'id of the session' } },
+  arguments: { id: { type: 'positional', description: 'id of the session' }, wait, format },
   examples: ['infra sessions end 3fA9'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.sessions.end(values.id)
-      terminal.err(`Ended ${values.id}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `Ended ${values.id}.`,
+      change: (client) => client.sessions.end(values.id),
     }),
 })
 

@@ -102,7 +102,7 @@ async function tokenFor(
   const file = tokenFile(folder, key)
   const parent = { pid: process.ppid, started: startOf(process.ppid) }
   const take = (): KeptToken | null => {
-    const kept = keptToken(file)
+    const kept = keptToken(file, key)
     if (!kept || !isFresh(kept, now())) return null
     if (markHandedOut(file, kept, parent)) return kept
     tolerant(() => dropToken(file))
@@ -113,7 +113,7 @@ async function tokenFor(
     const waited = take()
     if (waited) return waited
     const made = await asked(standing, folder, destination).catch((error: unknown) => {
-      const old = stillGood(error, keptToken(file), now())
+      const old = stillGood(error, keptToken(file, key), now())
       if (old && markHandedOut(file, old, parent)) return old
       throw error
     })

@@ -2,6 +2,7 @@ import type { User } from '../../src/wire/users.ts'
 import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
 import { Misuse } from '../hint.ts'
+import { changeAndWait, wait } from '../receipt.ts'
 import { showList, showOne, when, yesNo } from '../terminal/table.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 
@@ -57,26 +58,27 @@ const edit = command({
 
 const disable = command({
   summary: 'disable a user: every session ends, every stream is cut',
-  arguments: { email },
-  examples: ['infra users disable ana@example.com'],
-  run: (terminal, values) => setDisabled(terminal, { user: values.email, disabled: true }),
+  arguments: { email, wait, format },
+  examples: ['infra users disable ana@example.com', 'infra users disable ana@example.com --wait'],
+  run: (terminal, values) => setDisabled(terminal, values, 'yes'),
 })
 
 const enable = command({
   summary: 'enable a disabled user',
-  arguments: { email },
+  arguments: { email, wait, format },
   examples: ['infra users enable ana@example.com'],
-  run: (terminal, values) => setDisabled(terminal, { user: values.email, disabled: false }),
+  run: (terminal, values) => setDisabled(terminal, values, 'no'),
 })
 
 const remove = command({
   summary: 'remove a user, with grants, keys and sessions',
-  arguments: { email },
-  examples: ['infra users remove ana@example.com'],
+  arguments: { email, wait, format },
+  examples: ['infra users remove ana@example.com', 'infra users remove ana@example.com --wait=1m'],
   run: (terminal, values) =>
-    signedIn(terminal, async ({ client }) => {
-      await client.users.delete(values.email)
-      terminal.err(`Removed ${values.email}.`)
+    changeAndWait(terminal, {
+      values,
+      done: `Removed ${values.email}.`,
+      change: (client) => client.users.delete(values.email),
     }),
 })
 
@@ -108,10 +110,12 @@ const withPassword = {
 
 function setDisabled(
   terminal: Terminal,
-  edited: { user: string; disabled: boolean },
-): Promise<void> {
-  return signedIn(terminal, async ({ client }) => {
-    await client.users.update(edited)
-    terminal.err(`${edited.disabled ? 'Disabled' : 'Enabled'} ${edited.user}.`)
+  values: { email: string; wait: string | undefined; format: string },
+  disabled: 'yes' | 'no',
+): Promise<number> {
+  return changeAndWait(terminal, {
+    values,
+    done: `${disabled === 'yes' ? 'Disabled' : 'Enabled'} ${values.email}.`,
+    change: (client) => client.users.update({ user: values.email, disabled: disabled === 'yes' }),
   })
 }

@@ -121,13 +121,13 @@ export const routes: Route[] = [
   }),
   route('GET', '/api/users', None, Users, ({ world }) => world.accounts.map(userOf)),
   route('POST', '/api/users', NewUser, CreatedUser, (_, { email, admin }) => ({ ...userOf({ id: 'u-new', email, admin, password: '', oneTime: true }), password: 'one time pass', revision: 7 })),
-  route('PUT', '/api/users/:user', UserEdit, EditedUser, ({ account }, { user, resetPassword }) => ({ ...userOf({ id: 'u-x', admin: account?.admin ?? false, email: decodeURIComponent(user), password: '', oneTime: false }), password: resetPassword ? 'another one' : null, revision: 8 })),
-  route('DELETE', '/api/users/:user', UserRef, Changed, () => ({ revision: 9 })),
+  route('PUT', '/api/users/:user', UserEdit, EditedUser, ({ account }, { user, resetPassword }) => ({ ...userOf({ id: 'u-x', admin: account?.admin ?? false, email: decodeURIComponent(user), password: '', oneTime: false }), password: resetPassword ? 'another one' : null, revision: 8, destinations: ['d-prod'] })),
+  route('DELETE', '/api/users/:user', UserRef, Changed, () => ({ revision: 9, destinations: ['d-prod'] })),
   route('GET', '/api/groups', None, Groups, () => [{ ...group('ops'), members: ['ana@example.com'] }, { ...group('okta/eng\u001b[31m'), provider: 'okta' }]),
   route('POST', '/api/groups', NewGroup, CreatedGroup, (_, { name }) => ({ ...group(name), revision: 3 })),
   route('DELETE', '/api/groups/:group', GroupRef, Changed, () => ({ revision: 3 })),
   route('PUT', '/api/groups/:group/users/:user', Anything, Changed, () => ({ revision: 3 })),
-  route('DELETE', '/api/groups/:group/users/:user', Anything, Changed, () => ({ revision: 3 })),
+  route('DELETE', '/api/groups/:group/users/:user', Anything, Changed, () => ({ revision: 3, destinations: [] })),
   route('GET', '/api/grants', None, Grants, () => [grant('ana@example.com', 'view', null)]),
   route('POST', '/api/grants', NewGrant, CreatedGrant, (_, words) => ({ ...grant(words.user ?? words.group ?? '', words.role, words.namespace), expiresAt: words.expiresAt, revision: 12 })),
   route('POST', '/api/grants/revoke', GrantWords, RevokedGrants, () => ({ revision: 13, revoked: ['g-1'] })),
@@ -187,6 +187,7 @@ function destination(name: string): z.input<typeof Destinations>[number] {
     leaseSeconds: 360,
     onLeaseEnd: 'cut',
     linked: 1,
+    link: 'linked',
     lastSeenAt: at,
     createdAt: at,
   }
@@ -194,10 +195,14 @@ function destination(name: string): z.input<typeof Destinations>[number] {
 
 /** Of odd revisions one connector is offline, and nothing is enforced. */
 function receipt(revision: number): z.input<typeof Receipt> {
-  const linked = { instance: 'prod-a', linked: true, enforcedAt: at, severed: 2, leaseEndsAt: null }
+  const linked = {
+    ...{ instance: 'prod-a', linked: true, link: 'linked' as const },
+    ...{ enforcedAt: at, severed: 2, leaseEndsAt: null },
+  }
   const offline = {
     instance: 'prod-b',
     linked: false,
+    link: 'silent' as const,
     enforcedAt: null,
     severed: 0,
     leaseEndsAt: at,
@@ -207,6 +212,7 @@ function receipt(revision: number): z.input<typeof Receipt> {
     destination: { id: 'd-prod', name: 'prod' },
     revision,
     enforced: !isOdd,
+    onLeaseEnd: 'cut',
     connectors: isOdd ? [offline] : [linked],
   }
 }

@@ -1,6 +1,9 @@
-/** PGlite's files inside the one executable. Loaded there only: `type: 'file'` is Bun's own. */
+/**
+ * PGlite's files inside the one executable, or beside the bundles for Node. Loaded in what is built
+ * only: `type: 'file'` is Bun's own.
+ */
 import { readFile } from 'node:fs/promises'
-// @ts-expect-error -- a file, whose path inside the executable is what is imported
+// @ts-expect-error -- a file, whose path is what is imported: inside the executable, or beside this bundle
 import bundle from '../../node_modules/@electric-sql/pglite/dist/pglite.data' with { type: 'file' }
 // @ts-expect-error -- likewise
 import initdb from '../../node_modules/@electric-sql/pglite/dist/initdb.wasm' with { type: 'file' }
@@ -15,10 +18,10 @@ declare const WebAssembly: { compile(bytes: Uint8Array): Promise<object> }
 
 export async function embeddedFiles(): ReturnType<typeof pgliteFiles> {
   const [pgliteWasm, initdbWasm, data, made] = await Promise.all([
-    readFile(pglite as string),
-    readFile(initdb as string),
-    readFile(bundle as string),
-    readFile(snapshot as string),
+    readFile(placeOf(pglite)),
+    readFile(placeOf(initdb)),
+    readFile(placeOf(bundle)),
+    readFile(placeOf(snapshot)),
   ])
   const modules = {
     pgliteWasmModule: await WebAssembly.compile(pgliteWasm),
@@ -26,4 +29,9 @@ export async function embeddedFiles(): ReturnType<typeof pgliteFiles> {
     fsBundle: new Blob([data]),
   }
   return { modules, snapshot: new Blob([made]) }
+}
+
+/** An absolute path stays what it is; one beside the bundle is found wherever the bundle was put. */
+function placeOf(path: unknown): URL {
+  return new URL(String(path), import.meta.url)
 }

@@ -1,7 +1,7 @@
 /**
  * The files PGlite is made of, and the snapshot that makes a first start fast. Run from sources,
- * PGlite finds its own beside it in `node_modules`. In the one executable there is no such folder:
- * there `INFRA_EMBEDDED` is defined while building, and the files come from within.
+ * PGlite finds its own beside it in `node_modules`. What is built has no such folder: there
+ * `INFRA_EMBEDDED` is defined while building, and the files come with it.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { PGliteOptions } from '@electric-sql/pglite'

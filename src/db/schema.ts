@@ -151,6 +151,28 @@ export const destinations = pgTable(
   (t) => [uniqueIndex('destinations_name').on(t.name)],
 )
 
+/**
+ * Connector instances, as they were last heard of: marks and no events, so that whoever may still
+ * hold a lease is known over a restart of the server.
+ */
+export const connectors = pgTable(
+  'connectors',
+  {
+    destinationId: text('destination_id')
+      .notNull()
+      .references(() => destinations.id, { onDelete: 'cascade' }),
+    instance: text().notNull(),
+    via: text().$type<'link' | 'poll'>().notNull(),
+    heardAt: instant('heard_at').notNull(),
+    leaseSeconds: integer('lease_seconds').notNull(),
+    /** By then its lease has surely ended: what was heard since without a mark is counted in. */
+    leaseEndsAt: instant('lease_ends_at').notNull(),
+    /** Set while it is missed, so that this is said once. */
+    silentAt: instant('silent_at'),
+  },
+  (t) => [primaryKey({ columns: [t.destinationId, t.instance] })],
+)
+
 /** The only source of access to clusters. Never edited: revoked, and created anew. */
 export const grants = pgTable(
   'grants',

@@ -55,8 +55,3 @@ export async function recordEndpoint(
     })
   }
 }
-
-/** When a connector was last heard of; a mark and no event. */
-export async function markSeen(db: Database, destinationId: string, now: Date): Promise<void> {
-  await db.update(destinations).set({ lastSeenAt: now }).where(eq(destinations.id, destinationId))
-}

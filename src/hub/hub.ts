@@ -13,15 +13,20 @@
 import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
 import { readEpoch } from '../access.ts'
 import type { ConnectorActor, Links } from '../call.ts'
+import { instancesAt } from '../connectors.ts'
 import type { Store } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
 import { accessKeys, events } from '../db/schema.ts'
 import { beginEpoch } from '../epoch.ts'
 import { channel, newest } from '../events.ts'
 import { Link, type LinkParts, type Look } from './link.ts'
+import { Marks } from './marks.ts'
+import { answerPoll } from './poll.ts'
 import { Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
+import type { LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
+import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
 /** With more events than this between two looks, every destination counts as concerned. */
 const manyEvents = 1000
@@ -58,6 +63,7 @@ export class Hub implements Links {
     this.#receipts = new Receipts(clock)
     this.#parts = {
       ...{ db: store.db, settings, clock, receipts: this.#receipts },
+      marks: new Marks(store.db, clock),
       look: () => this.#look(),
       isListening: () => store.isListening(),
       ahead: (actor, revision, look) => this.#believe(actor, revision, look),
@@ -77,11 +83,14 @@ export class Hub implements Links {
   }
 
   /** A connector's link, from the upgrade on. It is sent nothing before it has said hello. */
-  attach(actor: ConnectorActor, socket: Socket): { receive(text: string): void; detach(): void } {
+  attach(
+    actor: ConnectorActor,
+    socket: Socket,
+  ): { receive(text: string): void; detach(code?: number): void } {
     const link = new Link({ ...this.#parts, actor, socket })
     this.#links.add(link)
-    const detach = (): void => {
-      link.detach()
+    const detach = (code?: number): void => {
+      link.detach(code)
       this.#links.delete(link)
     }
     return { receive: (text) => link.receive(text), detach }
@@ -95,12 +104,40 @@ export class Hub implements Links {
     return this.#receipts.linked(destinationId)
   }
 
-  problems(destinationId: string): string[] {
-    return this.#receipts.problems(destinationId)
+  state(destinationId: string): LinkState {
+    return this.#receipts.state(destinationId)
   }
 
-  enforced(destinationId: string, revision: number, waitMs: number): ReturnType<Links['enforced']> {
-    return this.#receipts.enforced(destinationId, revision, waitMs)
+  /** Named as well: whoever has not been heard of since this server started, and may hold a lease. */
+  async enforced(
+    destinationId: string,
+    revision: number,
+    waitMs: number,
+  ): ReturnType<Links['enforced']> {
+    const known = await this.#receipts.enforced(destinationId, revision, waitMs)
+    const { db, clock } = this.#parts
+    const marked = await instancesAt(db, destinationId, clock())
+    const unknown = marked.filter(({ instance }) => !this.#receipts.find(destinationId, instance))
+    return [
+      ...known,
+      ...unknown.map(({ instance, leaseEndsAt }) => ({
+        ...{ instance, linked: false, link: 'silent' as const, enforcedAt: null, severed: 0 },
+        leaseEndsAt: leaseEndsAt.toISOString(),
+      })),
+    ]
+  }
+
+  answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer> {
+    return answerPoll(this.#parts, actor, asked)
+  }
+
+  acknowledge({ destinationId }: ConnectorActor, { instance, ...enforced }: PollAck): void {
+    this.#receipts.find(destinationId, instance)?.acknowledged(enforced)
+    this.#receipts.count(enforced.severed)
+  }
+
+  problems(destinationId: string): string[] {
+    return this.#receipts.problems(destinationId)
   }
 
   #wake(): void {
@@ -172,7 +209,11 @@ export class Hub implements Links {
   }
 
   /** A connector knows a later revision than there is; false where it is not believed (again). */
-  async #believe(actor: ConnectorActor, knownRevision: number, look: Look): Promise<boolean> {
+  async #believe(
+    actor: ConnectorActor,
+    knownRevision: number,
+    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
+  ): Promise<boolean> {
     const { destinationId: id, destinationName: name } = actor
     const last = this.#believed.get(id)
     const now = look.at.getTime()

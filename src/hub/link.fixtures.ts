@@ -60,8 +60,8 @@ export class FarEnd {
     return this.sent.flatMap((message) => (message.kind === 'access' ? [message.access] : []))
   }
 
-  detach(): void {
-    this.#link.detach()
+  detach(code?: number): void {
+    this.#link.detach(code)
   }
 
   raw(text: string): void {

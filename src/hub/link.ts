@@ -3,7 +3,8 @@ import { readAccess } from '../access.ts'
 import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import { markSeen, recordEndpoint } from './hello.ts'
+import { recordEndpoint } from './hello.ts'
+import type { Marks } from './marks.ts'
 import type { Receipt, Receipts } from './receipts.ts'
 import type { Settings } from '../settings.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
@@ -26,6 +27,7 @@ export type LinkParts = {
   settings: Pick<Settings, 'url' | 'leaseSeconds'>
   clock: () => Date
   receipts: Receipts
+  marks: Marks
   actor: ConnectorActor
   socket: Socket
   /** Looks at the database from now on, tells every link, and gives what it found. */
@@ -33,15 +35,17 @@ export type LinkParts = {
   /** Whether the next change would be heard of. */
   isListening(): boolean
   /** The connector knows a later revision than was found; false where it is not believed. */
-  ahead(actor: ConnectorActor, revision: number, look: Look): Promise<boolean>
+  ahead(
+    actor: ConnectorActor,
+    revision: number,
+    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
+  ): Promise<boolean>
   /** Looks again soon. */
   retry(): void
 }
 
 /** The Access that was sent last: `since` is its revision, `content` all of it but the revision. */
 type Sent = { epoch: string; since: number; content: string }
-
-const markEveryMs = 60_000
 
 export class Link {
   readonly #parts: LinkParts
@@ -61,7 +65,6 @@ export class Link {
   #isRefreshing = false
   #reading: Promise<void> = Promise.resolve()
   #isOver = false
-  #seenAt = 0
 
   constructor(parts: LinkParts) {
     this.#parts = parts
@@ -83,10 +86,10 @@ export class Link {
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
     if (message.kind === 'ping') return void this.#beat(message.id)
     if (message.kind === 'report') return this.#receipt.reported(message.problems)
-    if (message.epoch === this.#sent?.epoch) {
-      this.#receipt.acknowledged(message.revision, message.severed)
-      this.#parts.receipts.count(message.severed)
-    }
+    if (message.epoch !== this.#sent?.epoch) return
+    this.#receipt.acknowledged(message)
+    this.#parts.receipts.count(message.severed)
+    if (message.revision > this.#sent.since) this.#resend()
   }
 
   looked({ epoch, revision, concerns }: Look): void {
@@ -104,9 +107,13 @@ export class Link {
     this.#parts.socket.close(code, reason)
   }
 
-  detach(): void {
+  /** Called once or twice: by the end that closes, and by the socket when it is closed. */
+  detach(code?: number): void {
+    if (!this.#isOver && this.#receipt) this.#parts.receipts.unlink(this.#receipt)
+    if (!this.#isOver && this.#receipt && code === closing.leaving) {
+      void this.#parts.marks.left(this.#parts.actor, this.#receipt)
+    }
     this.#isOver = true
-    if (this.#receipt) this.#parts.receipts.unlink(this.#receipt)
   }
 
   get #isStale(): boolean {
@@ -124,7 +131,15 @@ export class Link {
     recordEndpoint(db, actor, clock(), hello.endpoint).catch((thrown: unknown) => {
       log('error', 'an endpoint was not recorded', { ...facts, error: fromDatabase(thrown) })
     })
-    this.#mark()
+  }
+
+  /**
+   * The connector took an Access that this link never sent: the poll was before us. What was sent
+   * here last says nothing any more, even if Access should be that again by now.
+   */
+  #resend(): void {
+    this.#sent = null
+    this.#refresh()
   }
 
   /** A look rather than a read: it also finds a key that ended since this link was let in. */
@@ -205,7 +220,7 @@ export class Link {
     const content = contentOf(access)
     if (sent?.content !== content) {
       this.#sent = { epoch: access.epoch, since: access.revision, content }
-      this.#receipt?.sent(access.revision, access.leaseSeconds)
+      this.#receipt?.sent(access)
       this.#send({ kind: 'access', access })
     }
     this.#readAt = access.revision
@@ -215,7 +230,7 @@ export class Link {
   /** What was sent last is all there is, up to what was read or looked at without a concern. */
   #verify(): void {
     if (this.#isStale || !this.#sent) return
-    this.#receipt?.verified(Math.max(this.#readAt, this.#lookedAt))
+    this.#receipt?.verified(this.#sent.since, Math.max(this.#readAt, this.#lookedAt))
   }
 
   /** No beat where the database cannot be read: contact alone renews nothing. */
@@ -226,16 +241,17 @@ export class Link {
       const { at, epoch, revision } = look
       // Later changes do not hold this beat up: it speaks of what was so at `at`.
       const needed = this.#concernedAt
-      while (this.#readAt < needed && this.#isRefreshing) await this.#reading
+      while ((this.#readAt < needed || !this.#sent) && this.#isRefreshing) await this.#reading
       const sent = this.#sent
       if (!sent || sent.epoch !== epoch || this.#readAt < needed || this.#isOver) return
       // Whoever would not hear of the next change vouches for nothing.
-      if (!this.#parts.isListening()) return
-      this.#receipt?.beaten(at)
+      if (!this.#receipt || !this.#parts.isListening()) return
+      this.#receipt.beaten(at)
+      // Before the lease is renewed: a server that is killed now still knows who may have one.
+      await this.#parts.marks.heard(this.#parts.actor, this.#receipt, 'link')
       const upTo = Math.max(this.#readAt, revision)
       const { since } = sent
       this.#send({ kind: 'beat', id, at: at.toISOString(), epoch, revision: upTo, since })
-      this.#mark()
     } catch (thrown) {
       const { destinationName } = this.#parts.actor
       const error = fromDatabase(thrown)
@@ -246,16 +262,6 @@ export class Link {
   #send(message: FromServer): void {
     this.#parts.socket.send(JSON.stringify(message))
     if (this.#parts.socket.backlog() > maxBacklog) this.close(closing.tooSlow, 'too slow')
-  }
-
-  #mark(): void {
-    const { db, clock } = this.#parts
-    const now = clock()
-    if (now.getTime() - this.#seenAt < markEveryMs) return
-    this.#seenAt = now.getTime()
-    markSeen(db, this.destinationId, now).catch((thrown: unknown) => {
-      log('warn', 'a connector was not marked as seen', { error: fromDatabase(thrown) })
-    })
   }
 }
 

@@ -1,9 +1,11 @@
 /**
- * Who has enforced what: the acknowledgements of connector instances, kept while a link lives and,
- * for an instance that is gone, until its lease has surely ended.
+ * Who has enforced what: the acknowledgements of connector instances, by link and by poll, kept
+ * while they are heard of and, for an instance that is gone, until its lease has surely ended.
  */
 import type { Links } from '../call.ts'
-import type { Receipt as WireReceipt } from '../wire/destinations.ts'
+import type { Access } from '../wire/access.ts'
+import type { LinkState, Receipt as WireReceipt } from '../wire/destinations.ts'
+import type { Enforced } from '../wire/link.ts'
 
 type Connector = WireReceipt['connectors'][number]
 /** From `at` on, everything up to `revision` is enforced. */
@@ -20,43 +22,31 @@ export class Receipt {
   readonly instance: string
   readonly #clock: () => Date
   readonly #changed: () => void
-  readonly #steps: Step[] = []
+  /** Links that are open: two, while one that broke is not known to have. */
+  links = 0
+  unlinkedAt = new Date(0)
+  /** It answers no more, and had nothing open when it said so. */
+  hasLeft = false
+  /** When the database was last told that it is heard of, and what endpoint it reports. */
+  markedAt = new Date(0)
+  recordedEndpoint: string | null = null
+  #problems: string[] = []
+  #polledAt = new Date(0)
+  #epoch: string | null = null
+  #steps: Step[] = []
   #sent = 0
   #acknowledged = -1
   #verified = 0
+  #sentLeaseSeconds = 0
   #leaseSeconds = 0
+  #onLeaseEnd: Access['onLeaseEnd'] = 'cut'
   #beatAt: Date | null = null
-  #problems: string[] = []
 
   constructor(destinationId: string, instance: string, clock: () => Date, changed: () => void) {
     this.destinationId = destinationId
     this.instance = instance
     this.#clock = clock
     this.#changed = changed
-  }
-
-  /** Access of this revision went out; it is also the first contact that a lease counts from. */
-  sent(revision: number, leaseSeconds: number): void {
-    this.#sent = revision
-    this.#leaseSeconds = Math.max(this.#leaseSeconds, leaseSeconds)
-    this.#beatAt ??= this.#clock()
-  }
-
-  /** What was sent last is known to be all there is up to here. */
-  verified(revision: number): void {
-    this.#verified = revision
-    this.#step(0)
-  }
-
-  acknowledged(revision: number, severed: number): void {
-    // Only what was sent can be acknowledged: a connector's claim is not a receipt.
-    if (revision > this.#sent) return
-    this.#acknowledged = Math.max(this.#acknowledged, revision)
-    this.#step(severed)
-  }
-
-  beaten(at: Date): void {
-    this.#beatAt = at
   }
 
   /** What the connector finds wrong in its cluster. */
@@ -68,8 +58,70 @@ export class Receipt {
     return this.#problems
   }
 
+  get leaseSeconds(): number {
+    return this.#leaseSeconds
+  }
+
+  /** Access went out; it is also the first contact that a lease counts from. */
+  sent({ epoch, revision, leaseSeconds, onLeaseEnd }: Access): void {
+    this.#enter(epoch)
+    // By link and by poll, in any order.
+    this.#sent = Math.max(this.#sent, revision)
+    this.#sentLeaseSeconds = leaseSeconds
+    this.#leaseSeconds = Math.max(this.#leaseSeconds, leaseSeconds)
+    this.#onLeaseEnd = onLeaseEnd
+    this.#beatAt ??= this.#clock()
+  }
+
+  /** The Access of revision `since` is known to be all there is up to `revision`. */
+  verified(since: number, revision: number): void {
+    // Of an Access that is not the newest that it was sent, this says nothing.
+    if (since !== this.#sent) return
+    this.#verified = Math.max(this.#verified, revision)
+    this.#step(0)
+  }
+
+  acknowledged({ epoch, revision, severed }: Enforced): void {
+    // Only what was sent can be acknowledged: a connector's claim is not a receipt.
+    if (epoch !== this.#epoch || revision > this.#sent) return
+    this.#acknowledged = Math.max(this.#acknowledged, revision)
+    this.#step(severed)
+  }
+
+  /** By its digest it holds, and so has enforced, the Access of this revision. */
+  proved({ epoch, revision, leaseSeconds, onLeaseEnd }: Access): void {
+    this.#enter(epoch)
+    this.#acknowledged = Math.max(this.#acknowledged, revision)
+    this.#sentLeaseSeconds = leaseSeconds
+    this.#onLeaseEnd = onLeaseEnd
+    this.#step(0)
+  }
+
+  beaten(at: Date): void {
+    this.#beatAt = at
+  }
+
+  polled(at: Date): void {
+    this.#polledAt = at
+    this.hasLeft = false
+  }
+
   leaseEndsAt(): Date | null {
     return this.#beatAt && new Date(this.#beatAt.getTime() + this.#leaseSeconds * 1000)
+  }
+
+  /** Polling: since its link ended it has asked, and not longer ago than half of its lease. */
+  state(now: Date): LinkState {
+    if (this.links > 0) return 'linked'
+    const age = now.getTime() - this.#polledAt.getTime()
+    const isPolling = this.#polledAt >= this.unlinkedAt && age <= this.#leaseSeconds * 500
+    return isPolling ? 'polling' : 'silent'
+  }
+
+  /** Whether it may still let somebody in, or hold something open. */
+  isConcerned(now: Date): boolean {
+    if (this.hasLeft) return false
+    return this.#onLeaseEnd === 'keep' || (this.leaseEndsAt() ?? now) > now
   }
 
   /** When a revision was enforced, and how many streams were cut for it. */
@@ -77,12 +129,28 @@ export class Receipt {
     return this.#steps.find((step) => step.revision >= revision) ?? null
   }
 
+  /** Revisions of two epochs do not compare. */
+  #enter(epoch: string): void {
+    if (this.#epoch === epoch) return
+    this.#epoch = epoch
+    this.#steps = []
+    this.#sent = 0
+    this.#acknowledged = -1
+    this.#verified = 0
+  }
+
   /** An unchanged Access that was acknowledged counts for every revision it was verified up to. */
   #step(severed: number): void {
     const isCurrent = this.#acknowledged >= this.#sent
+    if (isCurrent) this.#leaseSeconds = this.#sentLeaseSeconds
     const revision = isCurrent ? Math.max(this.#acknowledged, this.#verified) : this.#acknowledged
     const before = this.#steps.at(-1)
-    if (revision < 0 || (before && before.revision >= revision)) return
+    if (revision < 0) return
+    if (before && before.revision >= revision) {
+      // Said twice, by link and by poll: what was cut is in one of the two.
+      before.severed += severed
+      return
+    }
     this.#steps.push({ revision, at: this.#clock(), severed })
     if (this.#steps.length > keptSteps) this.#steps.shift()
     this.#changed()
@@ -91,28 +159,39 @@ export class Receipt {
 
 export class Receipts {
   readonly #clock: () => Date
-  readonly #linked = new Set<Receipt>()
-  readonly #totals: Totals = { receipts: 0, severed: 0 }
-  #gone: Receipt[] = []
+  /** By destination and instance, in the order in which they were last heard of. */
+  readonly #known = new Map<string, Receipt>()
   readonly #waiting = new Set<() => void>()
+  readonly #totals: Totals = { receipts: 0, severed: 0 }
 
   constructor(clock: () => Date) {
     this.#clock = clock
   }
 
   link(destinationId: string, instance: string): Receipt {
-    this.#gone = this.#gone.filter((gone) => !isSame(gone, destinationId, instance))
-    const receipt = new Receipt(destinationId, instance, this.#clock, () => this.#wake())
-    this.#linked.add(receipt)
+    const receipt = this.#of(destinationId, instance)
+    receipt.links += 1
+    receipt.hasLeft = false
+    // Told anew with each link, where there is anything to tell.
+    receipt.reported([])
     return receipt
   }
 
   unlink(receipt: Receipt): void {
-    if (!this.#linked.delete(receipt)) return
-    const { destinationId, instance } = receipt
-    const isBack = [...this.#linked].some((other) => isSame(other, destinationId, instance))
-    if (!isBack) this.#gone = [...this.#gone, receipt].slice(-keptGone)
+    receipt.links -= 1
+    receipt.unlinkedAt = this.#clock()
     this.#wake()
+  }
+
+  /** An instance polls, beside its link or without one. */
+  polled(destinationId: string, instance: string): Receipt {
+    const receipt = this.#of(destinationId, instance)
+    receipt.polled(this.#clock())
+    return receipt
+  }
+
+  find(destinationId: string, instance: string): Receipt | null {
+    return this.#known.get(keyOf(destinationId, instance)) ?? null
   }
 
   /** Counts an acknowledgement for the metrics. */
@@ -122,7 +201,8 @@ export class Receipts {
   }
 
   get numbers(): Totals & { links: number } {
-    return { links: this.#linked.size, ...this.#totals }
+    const links = [...this.#known.values()].filter((receipt) => receipt.links > 0).length
+    return { links, ...this.#totals }
   }
 
   linked(destinationId: string): number {
@@ -134,19 +214,28 @@ export class Receipts {
     return [...new Set(this.#linkedAt(destinationId).flatMap(({ problems }) => problems))]
   }
 
+  /** The best that any instance of a destination is heard by. */
+  state(destinationId: string): LinkState {
+    const now = this.#clock()
+    const states = new Set(this.#at(destinationId).map((receipt) => receipt.state(now)))
+    if (states.has('linked')) return 'linked'
+    return states.has('polling') ? 'polling' : 'silent'
+  }
+
   async enforced(
     destinationId: string,
     revision: number,
     waitMs: number,
   ): ReturnType<Links['enforced']> {
     const isDone = (): boolean =>
-      this.#linkedAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
+      this.#heardAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
     await this.#until(isDone, waitMs)
-    const offline = this.#goneAt(destinationId)
-    return [
-      ...this.#linkedAt(destinationId).map((receipt) => toWire(receipt, revision, 'linked')),
-      ...offline.map((receipt) => toWire(receipt, revision, 'offline')),
-    ]
+    const now = this.#clock()
+    const heard = this.#heardAt(destinationId)
+    const offline = this.#at(destinationId).filter((receipt) => {
+      return !heard.includes(receipt) && receipt.isConcerned(now)
+    })
+    return [...heard, ...offline].map((receipt) => toWire(receipt, revision, receipt.state(now)))
   }
 
   #until(isDone: () => boolean, waitMs: number): Promise<void> {
@@ -170,27 +259,46 @@ export class Receipts {
     for (const look of this.#waiting) look()
   }
 
+  #of(destinationId: string, instance: string): Receipt {
+    const key = keyOf(destinationId, instance)
+    const known = this.#known.get(key)
+    const receipt = known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
+    this.#known.delete(key)
+    this.#known.set(key, receipt)
+    if (!known) this.#forget()
+    return receipt
+  }
+
+  /** Of instances without a link only so many are kept: their names are their own choice. */
+  #forget(): void {
+    const gone = [...this.#known].filter(([, { links }]) => links === 0)
+    for (const [key] of gone.slice(0, -keptGone)) this.#known.delete(key)
+  }
+
+  #at(destinationId: string): Receipt[] {
+    return [...this.#known.values()].filter((one) => one.destinationId === destinationId)
+  }
+
   #linkedAt(destinationId: string): Receipt[] {
-    return [...this.#linked].filter((receipt) => receipt.destinationId === destinationId)
+    return this.#at(destinationId).filter(({ links }) => links > 0)
   }
 
-  /** Whoever has lost its lease admits nobody: it need not be named any more. */
-  #goneAt(destinationId: string): Receipt[] {
+  #heardAt(destinationId: string): Receipt[] {
     const now = this.#clock()
-    this.#gone = this.#gone.filter((receipt) => (receipt.leaseEndsAt() ?? now) > now)
-    return this.#gone.filter((receipt) => receipt.destinationId === destinationId)
+    return this.#at(destinationId).filter((receipt) => receipt.state(now) !== 'silent')
   }
 }
 
-function isSame(receipt: Receipt, destinationId: string, instance: string): boolean {
-  return receipt.destinationId === destinationId && receipt.instance === instance
+function keyOf(destinationId: string, instance: string): string {
+  return `${destinationId} ${instance}`
 }
 
-function toWire(receipt: Receipt, revision: number, standing: 'linked' | 'offline'): Connector {
+function toWire(receipt: Receipt, revision: number, link: LinkState): Connector {
   const step = receipt.stepFor(revision)
   return {
     instance: receipt.instance,
-    linked: standing === 'linked',
+    linked: link === 'linked',
+    link,
     enforcedAt: step?.at.toISOString() ?? null,
     severed: step?.severed ?? 0,
     leaseEndsAt: receipt.leaseEndsAt()?.toISOString() ?? null,

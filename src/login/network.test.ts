@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import { test, type TestContext } from 'node:test'
+import { startForwardProxy } from '../../test/forward-proxy.ts'
 import { Failure } from '../wire/failure.ts'
 import { type LookUp, providerFetch } from './network.ts'
 
@@ -171,4 +172,38 @@ test('a provider that cannot be reached is unavailable', async (t) => {
     async () => fetch(new Request(`http://unknown.test:${port}/`)),
     isUnavailable(/does not answer/),
   )
+})
+
+test('by way of a proxy the proxy looks the name up, and a written address is judged all the same', async (t) => {
+  const proxy = await startForwardProxy()
+  t.after(() => proxy.close())
+  const port = await listen(t, (request, response) => {
+    request.resume()
+    request.on('end', () => response.end(`${request.method} ${request.headers.host}`))
+  })
+  const asked: string[] = []
+  const lookUp: LookUp = (host, _options, found) => {
+    asked.push(host)
+    found(new Error('ENOTFOUND'), [])
+  }
+  const fetch = providerFetch(anywhere, lookUp, { HTTP_PROXY: proxy.url })
+  const url = `http://provider.test:${port}/token`
+  const response = await fetch(new Request(url, { method: 'POST', body: 'code=abc' }))
+  assert.equal(await response.text(), `POST provider.test:${port}`)
+  assert.deepEqual(proxy.targets, [`provider.test:${port}`])
+  assert.deepEqual(asked, [])
+
+  const secure = { HTTPS_PROXY: proxy.url }
+  for (const host of ['10.0.0.1', '169.254.169.254', '[fd00::1]']) {
+    await assert.rejects(
+      async () => providerFetch(strict, lookUp, secure)(new Request(`https://${host}/`)),
+      isUnavailable(/not allowed/),
+    )
+  }
+  // A name of this machine is never handed to a proxy: it is looked up here, and judged.
+  await assert.rejects(
+    async () => providerFetch(strict, lookUp, secure)(new Request('https://localhost/')),
+    isUnavailable(/does not answer/),
+  )
+  assert.deepEqual([asked, proxy.targets.length], [['localhost'], 1])
 })

@@ -3,8 +3,9 @@
  * goes to the very address that was judged: the name is looked up once, here, and the connection is
  * made to what came of it, so that a name cannot point elsewhere a moment later (threats.md L8).
  *
- * `node:http(s)` and not `fetch`, because on Bun as on Node it takes a look-up of ours. No proxy is
- * honoured: behind one there would be no address to judge.
+ * `node:http(s)` and not `fetch`, because on Bun as on Node it takes a look-up of ours. By way of a
+ * proxy (`HTTPS_PROXY`) the proxy looks names up, and judging their addresses is its part; an
+ * address written in place of a name is judged here all the same (decision 10).
  */
 import { lookup } from 'node:dns'
 import { type IncomingMessage, request as requestHttp, type RequestOptions } from 'node:http'
@@ -13,6 +14,8 @@ import { isIP, type LookupFunction } from 'node:net'
 import type { Settings } from '../settings.ts'
 import type { Fetch } from '../wire/client.ts'
 import { Failure } from '../wire/failure.ts'
+import { proxyFor } from '../wire/proxy.ts'
+import { creating, throughProxy } from '../wire/tunnel.ts'
 import { mayConnect } from './addresses.ts'
 
 const maxMs = 10_000
@@ -22,6 +25,7 @@ const maxBytes = 1024 * 1024
 export function providerFetch(
   settings: Pick<Settings, 'insecureProviders'>,
   lookUp: LookUp = lookup,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): Fetch {
   const which = settings.insecureProviders ? 'any' : 'public'
   return async (request) => {
@@ -29,7 +33,9 @@ export function providerFetch(
     judgeUrl(url, which)
     try {
       const body = Buffer.from(await request.arrayBuffer())
-      return await exchange(url, request, body, judging(lookUp, which))
+      const proxy = proxyFor(url, env)
+      const way = proxy ? proxied(proxy, url) : directly(judging(lookUp, which))
+      return await exchange(url, request, body, way)
     } catch (cause) {
       if (cause instanceof Failure) throw cause
       throw unreachable(url, cause)
@@ -69,12 +75,23 @@ function judging(lookUp: LookUp, which: 'public' | 'any'): LookupFunction {
   }
 }
 
-async function exchange(
-  url: URL,
-  request: Request,
-  body: Buffer,
-  lookUp: LookupFunction,
-): Promise<Response> {
+type Way = Pick<RequestOptions, 'lookup' | 'agent' | 'createConnection'>
+
+/** A connection kept open would outlive the judgement about its address: so no agent. */
+function directly(lookUp: LookupFunction): Way {
+  return { lookup: lookUp, agent: false }
+}
+
+/** Always by a tunnel, so that the proxy sees no more than where it leads. */
+function proxied(proxy: URL, { hostname, port, protocol }: URL): Way {
+  const isSecure = protocol === 'https:'
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const secure = isSecure ? { ALPNProtocols: ['http/1.1'] } : null
+  const to = { host, port: Number(port) || (isSecure ? 443 : 80), tls: secure }
+  return { createConnection: creating(() => throughProxy(proxy, to)) }
+}
+
+async function exchange(url: URL, request: Request, body: Buffer, way: Way): Promise<Response> {
   const signal = AbortSignal.any([AbortSignal.timeout(maxMs), request.signal])
   const options: RequestOptions = {
     method: request.method,
@@ -82,10 +99,8 @@ async function exchange(
       ...Object.fromEntries(request.headers),
       ...(body.length > 0 ? { 'content-length': String(body.length) } : {}),
     },
-    lookup: lookUp,
     signal,
-    // A connection kept open would outlive the judgement about its address.
-    agent: false,
+    ...way,
   }
   const message = await send(url, options, body)
   const bytes = await readAll(message)

@@ -353,7 +353,7 @@ test('L10, S4: the provider’s tokens are sealed at rest, and said nowhere', as
   const sessionsTold = JSON.stringify(await infra.client.sessions.list())
   assert.doesNotMatch(sessionsTold, /token/i)
   await infra.client.providers.update({ provider: 'local', disabled: true })
-  await expire({ ...infra, clock: () => infra.clock.now })
+  await expire({ ...infra, clock: () => infra.clock.now, listeningSince: infra.clock.now })
   assert.deepEqual(
     await infra.db.select().from(providerTokens),
     [],

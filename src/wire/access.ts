@@ -50,6 +50,8 @@ export const Access = z.object({
   /** Sessions of these users that ended while a token of theirs may still be good. */
   endedSessions: z.array(Id),
   signingKeys: z.array(PublicKey),
+  /** Of all the above but the revision: who holds Access of this digest need not be sent it again. */
+  digest: z.string().optional(),
 })
 export type Access = z.infer<typeof Access>
 

@@ -29,6 +29,7 @@ import {
   type PasswordLogin,
   StartedSession,
 } from './login.ts'
+import { type PollAck, PollAnswer, type PollQuery } from './poll.ts'
 import { CreatedProvider, type NewProvider, type ProviderEdit, Providers } from './providers.ts'
 import { Changed, None } from './shared.ts'
 import { Sessions } from './sessions.ts'
@@ -134,6 +135,8 @@ export class Client {
   // prettier-ignore
   readonly connector = {
     certificate: (csr: string) => this.#call('POST', '/api/connector/certificate', Certificate, { csr }),
+    access: (query: PollQuery) => this.#call('GET', `/api/connector/access?${queryOf(query)}`, PollAnswer),
+    enforced: (body: PollAck) => this.#call('POST', '/api/connector/access', None, body),
   }
 
   /** Sends one request; a refusal comes back as the `Failure` that the server threw. */

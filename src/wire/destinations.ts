@@ -11,6 +11,9 @@ export const Endpoint = z
     'must be host:port',
   )
 
+export const LinkState = z.enum(['linked', 'polling', 'silent'])
+export type LinkState = z.infer<typeof LinkState>
+
 export const Destination = z.object({
   id: Id,
   name: z.string(),
@@ -22,6 +25,8 @@ export const Destination = z.object({
   onLeaseEnd: z.enum(['cut', 'keep']),
   /** How many connector instances hold a link to this server now. */
   linked: z.number().int(),
+  /** How its connectors are heard of: by a link, by the poll alone (only later), or not at all. */
+  link: LinkState,
   /** What its connectors find wrong in the cluster, a sentence each: roles that are missing, … */
   problems: z.array(z.string()).default([]),
   lastSeenAt: Instant.nullable(),
@@ -83,12 +88,15 @@ export type ReceiptQuery = z.input<typeof ReceiptQuery>
 export const Receipt = z.object({
   destination: z.object({ id: Id, name: z.string() }),
   revision: z.number().int(),
-  /** Whether every connector that is linked has enforced it, and there is one. */
+  /** Whether every connector that is heard of has enforced it, and there is one. */
   enforced: z.boolean(),
+  /** Whether a connector whose lease ends without a word cuts what is open there. */
+  onLeaseEnd: z.enum(['cut', 'keep']),
   connectors: z.array(
     z.object({
       instance: z.string(),
       linked: z.boolean(),
+      link: LinkState,
       enforcedAt: Instant.nullable(),
       /** Streams cut to enforce it. */
       severed: z.number().int(),

@@ -31,13 +31,22 @@ export type Hello = z.infer<typeof Hello>
 export const Ping = z.object({ kind: z.literal('ping'), id: z.number().int().nonnegative() })
 
 /** Access of this revision is enforced: everything it does not let in was severed. */
-export const Ack = z.object({
-  kind: z.literal('ack'),
+export const Enforced = z.object({
   epoch: z.string(),
   revision: Revision,
-  /** How many streams were cut to enforce it. */
+  /**
+   * How many streams were cut since the last of these: to enforce it, and before it by the clock,
+   * which cuts what expires without waiting for the server's word.
+   */
   severed: z.number().int().nonnegative(),
 })
+export type Enforced = z.infer<typeof Enforced>
+
+/**
+ * Said for what came by the link, and for what came by the poll as well: then the revision is one
+ * that the link never sent, and the server learns that the link has fallen behind.
+ */
+export const Ack = Enforced.extend({ kind: z.literal('ack') })
 export type Ack = z.infer<typeof Ack>
 
 /** All that the connector finds wrong in its cluster, a sentence each; what it said before is over. */
@@ -50,17 +59,22 @@ export const FromConnector = z.discriminatedUnion('kind', [Hello, Ping, Ack, Rep
 export type FromConnector = z.infer<typeof FromConnector>
 
 /**
- * Answers a ping: the server read its database at `at` (server time) while the newest event was
- * `revision`, and the Access of revision `since` is still all there is. Only a connector that
- * holds that Access renews its lease by it: knowledge renews, mere contact does not.
+ * The server read its database at `at` (server time) while the newest event was `revision`, and
+ * the Access of revision `since` is still all there is. Only a connector that holds that Access
+ * renews its lease by it: knowledge renews, mere contact does not.
  */
-export const Beat = z.object({
-  kind: z.literal('beat'),
-  id: z.number().int().nonnegative(),
+export const Unchanged = z.object({
   at: z.iso.datetime(),
   epoch: z.string(),
   revision: Revision,
   since: Revision,
+})
+export type Unchanged = z.infer<typeof Unchanged>
+
+/** Answers a ping. */
+export const Beat = Unchanged.extend({
+  kind: z.literal('beat'),
+  id: z.number().int().nonnegative(),
 })
 export type Beat = z.infer<typeof Beat>
 

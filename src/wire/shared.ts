@@ -11,5 +11,9 @@ export type ById = z.infer<typeof ById>
 export const Instant = z.iso.datetime()
 
 /** The number of the event that a change was recorded as: what a receipt is asked for by. */
-export const Changed = z.object({ revision: z.number().int().nonnegative() })
+export const Changed = z.object({
+  revision: z.number().int().nonnegative(),
+  /** Ids of the destinations that it concerns: where a receipt can be asked for. Absent: not said. */
+  destinations: z.array(Id).optional(),
+})
 export type Changed = z.infer<typeof Changed>

@@ -38,7 +38,7 @@ async function walk(): Promise<void> {
 
   const provider = await startProvider({ port: await portNear(5556), clients: [clientFor('acme')] })
   endings.push(() => provider.stop())
-  const world = new World(dir, await portNear(8443), { INFRA_INSECURE_PROVIDERS: 'true' })
+  const world = new World(dir, await portNear(8443), { env: { INFRA_INSECURE_PROVIDERS: 'true' } })
   endings.push(() => world.stop())
   await world.startServer()
   title('The server and an OIDC provider are up')

@@ -1,6 +1,7 @@
 /** What `infra` does to a kubeconfig, and what it leaves alone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { productCommand } from '../processes.ts'
 import { journey } from './world.ts'
 
 const handWritten = `# my clusters, do not touch
@@ -32,6 +33,8 @@ test('a blank kubeconfig is filled, a hand-written one keeps every line that is 
   ana.writeKubeconfig('')
   await ana.ok(['login'])
   assert.match(ana.readKubeconfig(), /infra:prod/)
+  // kubectl is to start the very program that wrote the entry: the executable, or Node's bundle.
+  for (const word of productCommand()) assert.ok(ana.readKubeconfig().includes(` ${word}\n`), word)
   assert.equal((await ana.kubectlOk(['config', 'current-context'])).stdout.trim(), 'infra:prod')
 
   ana.writeKubeconfig(handWritten)

@@ -18,18 +18,26 @@ const adminEmail = 'admin@example.com'
 
 export type Environment = Record<string, string>
 
-type JourneyOptions = { env?: Environment; store?: 'PGlite' | 'as the run says' }
+export type Place = {
+  /** The server's settings beside those of every journey. */
+  env?: Environment
+  store?: 'PGlite' | 'as the run says'
+  /** The host of every URL and endpoint; a name is of this machine. */
+  host?: string
+  /** What every process but the server has in its environment. */
+  around?: Environment
+  /** What stands before the server and ends TLS for it. */
+  front?: { url: string; caFile: string }
+}
 
 /** Starts a server in a new folder; all of it ends with the test. */
-export async function journey(
-  t: TestContext,
-  { env = {}, store = 'as the run says' }: JourneyOptions = {},
-): Promise<World> {
+export async function journey(t: TestContext, place: Place = {}): Promise<World> {
+  const { env = {}, store = 'as the run says', host } = place
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
   const postgres = store === 'PGlite' ? null : process.env['INFRA_TEST_DATABASE_URL']
   const database = postgres && !env['DATABASE_URL'] ? await freshDatabase(postgres) : null
   const stored = database ? { DATABASE_URL: database.url } : {}
-  const world = new World(dir, await freePort(), { ...stored, ...env })
+  const world = new World(dir, await freePort(host), { ...place, env: { ...stored, ...env } })
   world.cluster = await sharedCluster()
   t.after(async () => {
     await world.stop()
@@ -43,21 +51,22 @@ export async function journey(
 export class World {
   readonly dir: string
   readonly url: string
+  /** Where the server listens. */
+  readonly port: number
   readonly dataDir: string
   readonly adminKey = `${randomBytes(9).toString('hex')}.${randomBytes(32).toString('base64url')}`
   readonly admin: Person
   server: Running | null = null
   readonly connectors: Connector[] = []
-  readonly #port: number
-  readonly #env: Environment
+  readonly #place: Place
   readonly #opened: Running[] = []
   #cluster: Cluster | null = null
 
-  constructor(dir: string, port: number, env: Environment) {
+  constructor(dir: string, port: number, place: Place = {}) {
     this.dir = dir
-    this.#port = port
-    this.#env = env
-    this.url = `https://127.0.0.1:${port}`
+    this.port = port
+    this.#place = place
+    this.url = place.front?.url ?? `https://${place.host ?? '127.0.0.1'}:${port}`
     this.dataDir = join(dir, 'server')
     this.admin = new Person(this, adminEmail, {
       INFRA_SERVER: this.url,
@@ -76,19 +85,30 @@ export class World {
     this.#cluster = cluster
   }
 
+  /** What every process but the server has in its environment. */
+  get around(): Environment {
+    return this.#place.around ?? {}
+  }
+
+  /** An address of this machine, as it stands in a setting. */
+  get listenHost(): string {
+    return this.#place.host?.startsWith('[') ? this.#place.host : '127.0.0.1'
+  }
+
   get caFile(): string {
-    return join(this.dataDir, 'ca.crt')
+    return this.#place.front?.caFile ?? join(this.dataDir, 'ca.crt')
   }
 
   async startServer(): Promise<Running> {
     const server = new Running([...productCommand(), 'server'], {
       ...clean(),
-      INFRA_LISTEN: `127.0.0.1:${this.#port}`,
+      INFRA_LISTEN: `${this.listenHost}:${this.port}`,
+      ...(this.#place.host === undefined ? {} : { INFRA_URL: this.url }),
       INFRA_DATA_DIR: this.dataDir,
       INFRA_ADMIN_EMAIL: adminEmail,
       INFRA_ADMIN_PASSWORD: 'correct horse battery staple',
       INFRA_ADMIN_ACCESS_KEY: this.adminKey,
-      ...this.#env,
+      ...this.#place.env,
     })
     this.server = server
     await server.says(/"message":"listening"/, 'stderr')
@@ -102,7 +122,11 @@ export class World {
       'add',
       name,
     ])
-    const connector = new Connector(this, { name, id, accessKey, port: await freePort() }, options)
+    const connector = new Connector(
+      this,
+      { name, id, accessKey, port: await freePort(this.listenHost) },
+      options,
+    )
     this.connectors.push(connector)
     await connector.start()
     return connector
@@ -169,7 +193,6 @@ export class Connector {
   running: Running | null = null
   readonly #world: World
   readonly #options: ConnectorOptions
-  readonly #port: number
   readonly #metricsPort: Promise<number>
 
   constructor(
@@ -180,10 +203,9 @@ export class Connector {
     this.name = name
     this.id = id
     this.accessKey = accessKey
-    this.endpoint = `127.0.0.1:${port}`
+    this.endpoint = `${world.listenHost}:${port}`
     this.#world = world
     this.#options = options
-    this.#port = port
     this.#metricsPort = freePort()
     this.metricsUrl = this.#metricsPort.then((metricsPort) => `http://127.0.0.1:${metricsPort}`)
   }
@@ -196,11 +218,12 @@ export class Connector {
       INFRA_SERVER: this.#options.server ?? this.#world.url,
       INFRA_SERVER_CA_FILE: this.#world.caFile,
       INFRA_ACCESS_KEY: this.accessKey,
-      INFRA_CONNECTOR_LISTEN: `127.0.0.1:${this.#port}`,
+      INFRA_CONNECTOR_LISTEN: this.endpoint,
       INFRA_CONNECTOR_ENDPOINT: this.endpoint,
       INFRA_CONNECTOR_DATA_DIR: join(this.#world.dir, `connector-${this.name}`),
       INFRA_METRICS_LISTEN: `127.0.0.1:${await this.#metricsPort}`,
       KUBECONFIG: kubeconfig,
+      ...this.#world.around,
       ...this.#options.env,
     })
     if (untilReady) await this.ready()
@@ -243,6 +266,7 @@ export class Person {
       INFRA_CONFIG_DIR: join(this.home, 'config'),
       KUBECONFIG: this.kubeconfig,
       INFRA_NON_INTERACTIVE: 'true',
+      ...world.around,
       ...env,
     }
   }
@@ -304,11 +328,11 @@ export function clean(): Environment {
 }
 
 /** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
+export async function freePort(host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.on('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(0, host.startsWith('[') ? host.slice(1, -1) : '127.0.0.1', () => {
       const address = probe.address()
       probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
     })
