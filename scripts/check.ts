@@ -33,6 +33,9 @@ const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(?!dat
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidation|removal)/
 
+/** The last of those that may not run beside another of them. */
+let last: Promise<unknown> = Promise.resolve()
+
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const runtimes = chosen<Pass['runtime']>(['bun', 'node'])
 const stores = chosen<Store>(['pglite', 'postgres'])
@@ -94,8 +97,6 @@ async function runPass({ runtime, store, files }: Pass, databaseUrl: string): Pr
   })
   return results
 }
-
-let last: Promise<unknown> = Promise.resolve()
 
 /** The ports that people register at providers are two, and this machine's only ones. */
 function alone<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { clean } from './journeys/world.ts'
+import { clean } from './journeys/person.ts'
 import { productCommand, run } from './processes.ts'
 
 const golden = new URL('help.golden.txt', import.meta.url)

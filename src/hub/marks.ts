@@ -3,7 +3,7 @@ import type { ConnectorActor } from '../call.ts'
 import { markEveryMs, markHeard, markLeft } from '../connectors.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import type { Receipt } from './receipts.ts'
+import type { Receipt } from './receipt.ts'
 import { log } from '../wire/log.ts'
 
 export class Marks {

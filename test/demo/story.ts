@@ -1,7 +1,7 @@
 /** Tells a story by doing it: each command as it was typed, what it printed, how long it took. */
 import type { Exit } from '../processes.ts'
 import type { Running } from '../processes.ts'
-import type { Person } from '../journeys/world.ts'
+import type { Person } from '../journeys/person.ts'
 
 export function say(text: string): void {
   console.log(`  ${text}`)

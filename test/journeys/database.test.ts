@@ -11,7 +11,8 @@ import { startPostgres, type Postgres } from '../postgres.ts'
 import { productCommand, run, until } from '../processes.ts'
 import { startProxy } from '../proxy.ts'
 import { areCut, goesOn, isRefused, openStreams } from './streams.ts'
-import { clean, journey, type World } from './world.ts'
+import { clean } from './person.ts'
+import { journey, type World } from './world.ts'
 
 type Event = { number: number; kind: string; detail: Record<string, unknown> }
 

@@ -6,7 +6,8 @@ import type { TestContext } from 'node:test'
 import type { Receipt } from '../../src/wire/destinations.ts'
 import { type ClientOfProvider, clientFor, type LocalProvider, startProvider } from '../provider.ts'
 import { until } from '../processes.ts'
-import { Person, type World } from './world.ts'
+import { Person } from './person.ts'
+import type { World } from './world.ts'
 
 export type Event = { number: number; kind: string; destinations: string[] | null }
 export type Removed = { code: number | null; receipts: Receipt[] }

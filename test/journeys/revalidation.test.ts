@@ -8,7 +8,8 @@ import { startFront } from '../front.ts'
 import { until } from '../processes.ts'
 import { clientFor, type ClientOfProvider, startProvider } from '../provider.ts'
 import { areCut, goesOn, isRefused, openStreams } from './streams.ts'
-import { journey, type Person, type World } from './world.ts'
+import type { Person } from './person.ts'
+import { journey, type World } from './world.ts'
 
 const env = { INFRA_INSECURE_PROVIDERS: 'true', INFRA_REVALIDATE_INTERVAL: '5s' }
 

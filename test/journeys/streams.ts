@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type Running, until } from '../processes.ts'
-import type { Person, World } from './world.ts'
+import type { Person } from './person.ts'
+import type { World } from './world.ts'
 
 export type Open = {
   person: Person

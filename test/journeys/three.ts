@@ -5,7 +5,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Running } from '../processes.ts'
 import { until } from '../processes.ts'
-import type { Person, World } from './world.ts'
+import type { Person } from './person.ts'
+import type { World } from './world.ts'
 
 export type Place = { namespace: string; pod: string; port: number }
 export type Three = { watch: Running; exec: Running; forward: Running; forwarded: Forwarded }
