@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import type { Tape } from './far-ends.fixtures.ts'
 import { requestOf, world } from './fixtures.ts'
 
-/** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */
-const mostInFlight = 32 * 1024 * 1024
-const all = 96 * 1024 * 1024
 const piece = 'x'.repeat(64 * 1024)
+/** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */
+const mostInFlight = 2 * (kernelBuffer('tcp_rmem') + kernelBuffer('tcp_wmem')) + 8 * 1024 * 1024
+const all = Math.ceil((2 * mostInFlight) / piece.length) * piece.length
+
+/** The most bytes that the kernel lets such a buffer grow to: machines differ by an order. */
+function kernelBuffer(name: 'tcp_rmem' | 'tcp_wmem'): number {
+  const [, , most] = readFileSync(`/proc/sys/net/ipv4/${name}`, 'utf8').trim().split(/\s+/)
+  return Number(most)
+}
 
 /** Writes until `all` is written or nobody takes any more; says how much that was. */
 async function fill(socket: Duplex, written = 0): Promise<number> {
