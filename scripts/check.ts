@@ -28,7 +28,11 @@ type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
 /** What never opens a database, or opens its own, learns nothing from another store. */
-const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(?!database)/
+const meetsStore = {
+  bun: /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(faults|kubectl|login|poll|production|removal|revalidation|revocation)/,
+  // The driver is the same on both runtimes: what could differ is how it is used.
+  node: /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(faults|revocation)/,
+}
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidation|removal)/
@@ -77,8 +81,12 @@ async function testAll(databaseUrl: string): Promise<number> {
 
 function passes(): Pass[] {
   return stores.flatMap((store) => {
-    const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
-    return runtimes.map((runtime) => ({ runtime, store, files }))
+    return runtimes.map((runtime) => {
+      const files = testFiles().filter(
+        (file) => store === 'pglite' || meetsStore[runtime].test(file),
+      )
+      return { runtime, store, files }
+    })
   })
 }
 
