@@ -27,12 +27,8 @@ type Result = Counts & { name: string }
 type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
-/** What never opens a database, or opens its own, learns nothing from another store. */
-const meetsStore = {
-  bun: /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(faults|kubectl|login|poll|production|removal|revalidation|revocation)/,
-  // The driver is the same on both runtimes: what could differ is how it is used.
-  node: /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\/(faults|revocation)/,
-}
+/** Every test of the server and every journey; the others never open a database. */
+const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\//
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidation|removal)/
@@ -82,9 +78,7 @@ async function testAll(databaseUrl: string): Promise<number> {
 function passes(): Pass[] {
   return stores.flatMap((store) => {
     return runtimes.map((runtime) => {
-      const files = testFiles().filter(
-        (file) => store === 'pglite' || meetsStore[runtime].test(file),
-      )
+      const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
       return { runtime, store, files }
     })
   })

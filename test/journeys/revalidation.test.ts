@@ -90,14 +90,12 @@ test('troubles of the provider, and a server killed while it hears the answer, c
   })
 
   await t.test('kill -9 between the answer and the commit', async () => {
-    const killed = new Promise<void>((resolve) => {
-      front.lost = () => {
-        world.server?.child.kill('SIGKILL')
-        resolve()
-      }
-    })
+    let isKilled = false
+    front.lost = () => {
+      isKilled = world.server?.child.kill('SIGKILL') ?? false
+    }
     front.fate = (path) => (path === '/token' ? 'lose' : 'pass')
-    await killed
+    await until('a question is answered', () => isKilled)
     await world.server?.ends()
     front.fate = () => 'pass'
     await world.startServer()
