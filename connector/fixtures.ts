@@ -7,12 +7,12 @@ import type { Access, AccessGrant, PublicKey } from '../src/wire/access.ts'
 import { loadX509 } from '../src/wire/x509.ts'
 import { HeldAccess } from './access.ts'
 import { systemClock, type Clock } from './clock.ts'
-import { Door } from './door.ts'
+import { Door } from './door/door.ts'
 import { dial, Recorder, type Tape } from './far-ends.fixtures.ts'
-import { listen, type Serving } from './listen.ts'
-import { Proxy, type Limits, type ProxyParts } from './proxy.ts'
+import { listen, type Serving } from './splice/listen.ts'
+import { Proxy, type Limits, type ProxyParts } from './splice/proxy.ts'
 import { Streams } from './streams.ts'
-import type { UpstreamTarget } from './upstream.ts'
+import type { UpstreamTarget } from './splice/upstream.ts'
 
 const isAddress = (name: string) => /^[0-9.]+$/.test(name)
 

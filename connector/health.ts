@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
 import { by, counter, counters, gauge, metricsType } from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
-import type { PollCounts } from './poll.ts'
-import type { Ending } from './records.ts'
+import type { PollCounts } from './link/poll.ts'
+import type { Ending } from './splice/records.ts'
 
 /** All that is told. No name of a user or a path is in it, so it grows with nothing. */
 export type Facts = {

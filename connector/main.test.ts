@@ -15,7 +15,7 @@ import { openAuthority } from '../src/authority.ts'
 import { FromConnector, type FromServer } from '../src/wire/link.ts'
 import { tlsServerName } from '../src/wire/names.ts'
 import { version } from '../src/wire/version.ts'
-import { textOf } from './link-fixtures.ts'
+import { textOf } from './link/fixtures.ts'
 import { Recorder, Tape } from './far-ends.fixtures.ts'
 import { accessTo, certificateFor, requestOf, Signer } from './fixtures.ts'
 

@@ -14,7 +14,7 @@ import { type Address, ListenAddress } from '../src/wire/address.ts'
 import { Endpoint } from '../src/wire/destinations.ts'
 import { Duration } from '../src/wire/duration.ts'
 import { Failure } from '../src/wire/failure.ts'
-import { type StreamLog, streamLogs } from './records.ts'
+import { type StreamLog, streamLogs } from './splice/records.ts'
 
 export type Environment = Record<string, string | undefined>
 

@@ -73,7 +73,11 @@ const rules: Rule[] = [
     files: file(noun),
     may: [/^src\/wire\//, schema, /^src\/(call|settings|seal)\.ts$/, ...nouns.slice(0, at).map(file), /^drizzle-orm/, 'zod', ...(crafts[noun] ?? []), anyNode],
   })),
-  { files: /^connector\//,           may: [/^connector\//, /^src\/wire\//, 'ws', 'yaml', 'zod', anyNode] },
+  { files: /^connector\/door\//,     may: [/^connector\/(door\/|(access|standing|status)\.ts$)/, /^src\/wire\//, 'zod', anyNode] },
+  { files: /^connector\/splice\//,   may: [/^connector\/(door|splice)\//, /^connector\/(access|streams|status)\.ts$/, /^src\/wire\//, anyNode] },
+  { files: /^connector\/link\//,     may: [/^connector\/(link\/|splice\/listen\.ts$|(access|streams|clock|status|backoff)\.ts$)/, /^src\/wire\//, 'ws', 'zod', anyNode] },
+  { files: /^connector\/cluster\//,  may: [/^connector\/(cluster\/|splice\/upstream\.ts$|(settings|backoff)\.ts$)/, /^src\/wire\//, 'yaml', 'zod', anyNode] },
+  { files: /^connector\//,           may: [/^connector\//, /^src\/wire\//, 'zod', anyNode] },
   { files: /^cli\/tree\.ts$/,        may: [/^cli\//, /^src\/(wire\/|main\.ts$)/, /^connector\/main\.ts$/] },
   { files: /^cli\//,                 may: [/^cli\//, /^src\/wire\//, 'citty', 'yaml', 'zod', anyNode] },
 ]

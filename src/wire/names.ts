@@ -1,7 +1,7 @@
 /**
  * What may be a name. Names become HTTP headers in the connector and subjects of RBAC in the
  * cluster, so what every parser between here and there does not read alike is refused where it
- * enters, and again where it leaves (`connector/impersonate.ts`).
+ * enters, and again where it leaves (`connector/door/impersonate.ts`).
  */
 import { z } from 'zod'
 

@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { bindingFor } from '../../connector/binding.ts'
+import { bindingFor } from '../../connector/cluster/binding.ts'
 import { attachCluster, run, startCluster, until } from './cluster.ts'
 
 // Not in a hook: under Bun a hook that takes more than five seconds fails, and the first

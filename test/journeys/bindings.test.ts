@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '../processes.ts'
-import { bindingFor, bindingName } from '../../connector/binding.ts'
+import { bindingFor, bindingName } from '../../connector/cluster/binding.ts'
 import { journey, type World } from './world.ts'
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1'

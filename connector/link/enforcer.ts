@@ -1,0 +1,99 @@
+/**
+ * Makes new Access true: holds it, and severs what it no longer lets in. By link or by poll, the
+ * judging is the same, and so is the count of what was cut.
+ */
+import type { Access } from '../../src/wire/access.ts'
+import type { HeldAccess } from '../access.ts'
+import type { Log } from '../status.ts'
+import type { Streams } from '../streams.ts'
+
+/** What is enforced, for whoever asks the server whether it still is all there is. */
+export type Known = { epoch: string; revision: number; digest: string | undefined }
+
+export class Enforcer {
+  readonly #access: HeldAccess
+  readonly #streams: Pick<Streams, 'recheck'>
+  readonly #log: Log
+  /** What is held is enforced as well, and came from the server as it is. */
+  #isEnforced = false
+  #taken = 0
+  #severed = 0
+  #unsaid = 0
+
+  constructor(access: HeldAccess, streams: Pick<Streams, 'recheck'>, log: Log) {
+    this.#access = access
+    this.#streams = streams
+    this.#log = log
+  }
+
+  /** How often Access was taken: whoever asked meanwhile was told of a state that is over. */
+  get taken(): number {
+    return this.#taken
+  }
+
+  /** All streams that were cut for lost access. */
+  get severed(): number {
+    return this.#severed
+  }
+
+  get known(): Known | null {
+    const held = this.#access.current
+    if (!held || !this.#isEnforced) return null
+    return { epoch: held.epoch, revision: held.revision, digest: held.digest }
+  }
+
+  /**
+   * Enforces `next`: when this returns true, every stream that it does not let in is destroyed.
+   * False: it is older than what is held.
+   *
+   * @throws whatever severing throws; then it is not enforced, and `known` says so.
+   */
+  take(next: Access): boolean {
+    const { revision } = next
+    if (!this.#access.take(next)) {
+      this.#log('debug', 'an older access was ignored', { revision })
+      return false
+    }
+    this.#isEnforced = false
+    this.#taken += 1
+    const severed = this.#streams.recheck(this.#access)
+    this.#isEnforced = true
+    this.count(severed)
+    this.#log('info', 'access taken', { revision, severed })
+    return true
+  }
+
+  /** Streams were cut, here or by the clock. */
+  count(severed: number): void {
+    this.#severed += severed
+    this.#unsaid += severed
+  }
+
+  /** How many streams were cut that the server was not told of; from now on it is. */
+  takeUnsaid(): number {
+    const unsaid = this.#unsaid
+    this.#unsaid = 0
+    return unsaid
+  }
+
+  /** The server was not told after all. */
+  giveBack(unsaid: number): void {
+    this.#unsaid += unsaid
+  }
+
+  /**
+   * The server ended our key and confirmed it: the destination was removed, or this connector is to
+   * serve no longer. Nobody is let in by it any more, without waiting for the lease to run out
+   * (threats.md R1). Whoever is admitted again is sent Access anew, because nothing is known then.
+   */
+  dismiss(): void {
+    const held = this.#access.current
+    if (!held || !this.#isEnforced) return
+    this.#isEnforced = false
+    this.#taken += 1
+    this.#access.take({ ...held, users: [], groups: [], grants: [] })
+    const severed = this.#streams.recheck(this.#access)
+    this.count(severed)
+    this.#log('error', 'this connector is admitted no longer, so nobody is let in', { severed })
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What a request asks of the API server, read from its first line for the record alone: nothing is
+ * decided by it, because the API server is the one that decides.
+ */
+import type { Head } from '../door/http1.ts'
+
+export type Asked = {
+  /** The word that RBAC knows it by. */
+  verb: string
+  /** The path without its query: values there may be commands, which may hold secrets. */
+  path: string
+  /** `pods`, `pods/exec`; null where the path names none. */
+  resource: string | null
+  namespace: string | null
+  name: string | null
+  /** It stays open until somebody ends it: an upgrade, a watch, a log that is followed. */
+  isLong: boolean
+}
+
+const maxPath = 300
+const goesOn = /[?&](?:watch|follow)=(?:true|1)(?:&|$)/
+/** `/api/v1/…` or `/apis/GROUP/VERSION/…`, a namespace, a resource, a name, a subresource. */
+const form =
+  /^\/(?:api|apis\/[^/]+)\/[^/]+\/(?:watch\/)?(?:namespaces\/([^/]+)\/(?!status$|finalize$))?([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?/
+
+/**
+ * @example
+ * askedOf({ method: 'GET', target: '/api/v1/namespaces/web/pods/a/log?follow=true' }, null)
+ * // { verb: 'get', resource: 'pods/log', namespace: 'web', name: 'a', isLong: true, path: … }
+ */
+export function askedOf(
+  { method, target }: Pick<Head, 'method' | 'target'>,
+  upgrade: string | null,
+): Asked {
+  const [path = ''] = target.split('?')
+  const [, namespace = null, kind = null, name = null, sub = null] = form.exec(path) ?? []
+  const follows = goesOn.test(target)
+  const verb = verbOf(method, { hasName: name !== null, watches: follows && sub === null })
+  return {
+    verb,
+    path: path.slice(0, maxPath),
+    resource: sub === null ? kind : `${kind}/${sub}`,
+    namespace,
+    name,
+    isLong: upgrade !== null || follows,
+  }
+}
+
+const verbs: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'patch' }
+
+function verbOf(method: string, { hasName, watches }: { hasName: boolean; watches: boolean }) {
+  if (method === 'DELETE') return hasName ? 'delete' : 'deletecollection'
+  if (method !== 'GET' && method !== 'HEAD') return verbs[method] ?? method.toLowerCase()
+  if (watches) return 'watch'
+  return hasName ? 'get' : 'list'
+}

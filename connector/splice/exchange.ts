@@ -1,0 +1,128 @@
+/** One request carried to the API server, and its answer carried back. */
+import { answerLines, interimLines, readAnswer, switchLines, type AnswerHead } from './answer.ts'
+import { answerBody, requestBody, type Body } from './body.ts'
+import type { Head } from '../door/http1.ts'
+import { Gone, pass, passAll, readHead, splice, type Side } from './splice.ts'
+import { Refusal } from '../status.ts'
+
+export type Exchange = {
+  caller: Side
+  upstream: Side
+  head: Head
+  /** The head as it goes to the API server. */
+  lines: string
+  /** The protocol that the caller asks to be upgraded to. */
+  upgrade: string | null
+}
+
+/** Which of the two connections may carry another request. */
+export type Outcome = {
+  callerStays: boolean
+  upstreamStays: boolean
+  /** Who ended what was upgraded. */
+  leftBy?: 'caller' | 'cluster'
+}
+
+const neitherStays: Outcome = { callerStays: false, upstreamStays: false }
+/** Interim answers (1xx) before the answer itself. The API server has no use for more. */
+const maxInterim = 16
+
+/**
+ * Carries one exchange to its end.
+ *
+ * @throws {Refusal} while nothing of an answer has gone to the caller, who can still be told.
+ * @throws {Gone} when it broke later: an answer that was cut short must be seen to be.
+ */
+export async function carry(exchange: Exchange): Promise<Outcome> {
+  const { upstream, head, upgrade } = exchange
+  const sending = new Sending(exchange)
+  try {
+    const answer = await finalAnswer(exchange)
+    if (answer.status === 101) return await switchOver(exchange, answer)
+    const callerStays = head.keepAlive && answer.framing.kind !== 'until-close' && sending.isDone
+    // A refused upgrade ends the connection: what the caller sent behind it was meant for another
+    // protocol, and must never be read as requests (CVE-2018-1002105).
+    const outcome =
+      upgrade === null ? { callerStays, upstreamStays: answer.keepAlive } : neitherStays
+    await passAnswer(exchange, answer, !outcome.callerStays)
+    const isClean = sending.isDone && !upstream.hasUnread
+    return isClean ? outcome : { ...outcome, upstreamStays: false }
+  } catch (error) {
+    throw error instanceof Refusal ? (sending.fault ?? error) : error
+  }
+}
+
+/** The head and the body of the request, on their way while the answer is already awaited. */
+class Sending {
+  /** All of it was handed on. An answer may come sooner, and then the rest is nobody's. */
+  isDone = false
+  /** What the caller did wrong, if the body broke by that. */
+  fault: Refusal | null = null
+
+  constructor({ caller, upstream, head, lines }: Exchange) {
+    void this.#send(caller, upstream, lines, requestBody(head.framing)).catch((error: unknown) => {
+      if (error instanceof Refusal) this.fault = error
+      upstream.destroy()
+    })
+  }
+
+  async #send(caller: Side, upstream: Side, lines: string, body: Body): Promise<void> {
+    await upstream.write(lines)
+    await pass(caller, upstream, body)
+    this.isDone = true
+  }
+}
+
+/** Passes 1xx on, and returns what comes after. */
+async function finalAnswer({ caller, upstream, head, upgrade }: Exchange): Promise<AnswerHead> {
+  for (let interim = 0; interim <= maxInterim; interim += 1) {
+    const answer = await nextAnswer(upstream, head.method)
+    if (answer.status >= 200) return answer
+    if (answer.status === 101) return checkedSwitch(answer, upgrade)
+    await caller.write(interimLines(answer))
+  }
+  throw unreadable('it goes on with interim answers')
+}
+
+async function nextAnswer(upstream: Side, method: string): Promise<AnswerHead> {
+  try {
+    const text = await readHead(upstream)
+    if (text !== null) return readAnswer(text, method)
+  } catch (cause) {
+    throw unreadable(cause)
+  }
+  throw new Refusal(502, 'the API server of this cluster closed the connection unanswered')
+}
+
+/** RFC 9110 section 7.8: a server switches only to what it was asked for. */
+function checkedSwitch(answer: AnswerHead, upgrade: string | null): AnswerHead {
+  const to = answer.fields.find(({ name }) => name === 'upgrade')?.value
+  if (upgrade !== null && to?.toLowerCase() === upgrade.toLowerCase()) return answer
+  throw unreadable('it switches to a protocol that was not asked for')
+}
+
+async function switchOver(exchange: Exchange, answer: AnswerHead): Promise<Outcome> {
+  const { caller, upstream, upgrade } = exchange
+  await caller.write(switchLines(answer, upgrade ?? ''))
+  // From here on an end of input is part of the protocol.
+  caller.onOver = null
+  const first = await splice(caller, upstream)
+  return { ...neitherStays, leftBy: first === caller ? 'caller' : 'cluster' }
+}
+
+async function passAnswer(exchange: Exchange, answer: AnswerHead, closes: boolean): Promise<void> {
+  const { caller, upstream } = exchange
+  await caller.write(answerLines(answer, closes))
+  try {
+    if (answer.framing.kind === 'until-close') await passAll(upstream, caller)
+    else await pass(upstream, caller, answerBody(answer.framing))
+  } catch {
+    // Also when the API server's chunks can not be read: the caller has part of an answer, and
+    // nothing that is said now would be understood.
+    throw new Gone()
+  }
+}
+
+function unreadable(cause: unknown): Refusal {
+  return new Refusal(502, 'the API server of this cluster sent what is no answer', { cause })
+}

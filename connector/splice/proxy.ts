@@ -1,0 +1,187 @@
+/**
+ * From a caller to the API server and back: reads one request after the other from a connection,
+ * lets the door judge each, holds it as a stream, and carries it on in a head written anew.
+ *
+ * Of what a caller sends, only the bytes of a body go on as they came. Whatever is refused gets a
+ * sentence, and its connection ends: nothing behind it is read as a request.
+ */
+import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { HeldAccess } from '../access.ts'
+import { admittedBy, type Admitted, type Door } from '../door/door.ts'
+import { carry, type Outcome } from './exchange.ts'
+import { readRequest, refuseEarly, type Head } from '../door/http1.ts'
+import { Held } from './held.ts'
+import { identityLines } from '../door/impersonate.ts'
+import { type Ended, leftBy, Records, type StreamLog } from './records.ts'
+import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './rewrite.ts'
+import { Gone, readHead, Side } from './splice.ts'
+import { Refusal, Refusals, statusAnswer, type Log } from '../status.ts'
+import { isCovered, type Streams } from '../streams.ts'
+import { hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
+
+export type Peer = { address: string }
+/** The caller's address as it is told to others; null: not known. */
+type Address = string | null
+
+export type ProxyParts = {
+  door: Door
+  streams: Streams
+  access: HeldAccess
+  /** Where the API server is now; asked at each request. */
+  upstream: () => UpstreamTarget
+  log: Log
+  /** Which streams the log tells of. */
+  streamLog?: StreamLog
+  limits?: Partial<Limits>
+}
+
+export type Limits = {
+  /** How long a head may take from its first byte, and the first head from the handshake. */
+  headMs: number
+  /** How long a connection may be quiet between requests; within one it may be for ever. */
+  idleMs: number
+  /** client-go opens a connection for every watch. */
+  streamsPerUser: number
+}
+
+const defaultLimits: Limits = { headMs: 10_000, idleMs: 90_000, streamsPerUser: 1_000 }
+
+export class Proxy {
+  readonly refusals: Refusals
+  readonly records: Records
+  readonly #parts: ProxyParts
+  readonly #limits: Limits
+  readonly #pool: UpstreamPool
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts
+    this.#limits = { ...defaultLimits, ...parts.limits }
+    this.#pool = new UpstreamPool(parts.upstream)
+    this.refusals = new Refusals(parts.log)
+    this.records = new Records(parts.log, parts.streamLog ?? 'long')
+  }
+
+  /** Serves a caller's connection until it ends. Never rejects. */
+  async serve(socket: Duplex, peer: Peer): Promise<void> {
+    const caller = new Side(socket)
+    const address = addressOf(peer.address)
+    let waitMs = this.#limits.headMs
+    while (await this.#serveNext(caller, address, waitMs)) waitMs = this.#limits.idleMs
+    caller.destroy()
+  }
+
+  /** Closes what is kept open for later. Streams are the business of `Streams`. */
+  close(): void {
+    this.#pool.close()
+  }
+
+  async #serveNext(caller: Side, address: Address, waitMs: number): Promise<boolean> {
+    let method: string | null = null
+    try {
+      const text = await this.#awaitHead(caller, waitMs)
+      if (text === null) return false
+      const head = readRequest(text)
+      method = head.method
+      const { callerStays } = await this.#admit(head, caller, address)
+      if (!callerStays) await caller.bidFarewell()
+      return callerStays
+    } catch (error) {
+      await this.#answer(asRefusal(error), caller, address, method)
+      return false
+    }
+  }
+
+  /** A head that does not come in time ends its connection: it holds memory of ours. */
+  async #awaitHead(caller: Side, waitMs: number): Promise<string | null> {
+    const first = await within(waitMs, caller, caller.read())
+    if (first === null) return null
+    caller.unread(first)
+    return within(this.#limits.headMs, caller, readHead(caller, refuseEarly))
+  }
+
+  async #admit(head: Head, caller: Side, address: Address): Promise<Outcome> {
+    const admitted = await this.#parts.door.admit(head)
+    // All that can fail by what was sent fails before anybody is dialled.
+    refuseExpectations(head)
+    const upgrade = upgradeOf(head)
+    const identity = identityLines(admitted)
+    const id = randomUUID()
+    const held = new Held(caller, admitted, this.#parts.streams, this.#limits.streamsPerUser)
+    const close = this.records.open({ id, head, upgrade, admitted, address })
+    const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
+    try {
+      this.#judgeAgain(admitted)
+      const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
+      const upstream = await held.connect(this.#pool)
+      const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
+      if (outcome.upstreamStays) held.giveBack(this.#pool)
+      ended.leftBy = outcome.leftBy ?? null
+      return outcome
+    } catch (error) {
+      Object.assign(ended, { error, leftBy: leftBy(error, caller.isOver) })
+      throw error
+    } finally {
+      const { severed, carried } = held
+      held.release()
+      close({ ...ended, severed, carried })
+    }
+  }
+
+  /**
+   * Whoever lost access between the door and being held was on no list when streams were severed,
+   * and would be missed. From here on they are on it.
+   */
+  #judgeAgain({ userId, sessionId, groups }: Admitted): void {
+    const now = admittedBy(this.#parts.access, userId, sessionId)
+    if (isCovered({ groups }, new Set(now.groups))) return
+    throw new Refusal(403, 'what you were granted changed in this very moment, try again')
+  }
+
+  #ownLines(identity: string, address: Address, auditId: string): OwnLines {
+    const target = this.#pool.target
+    const credential = target.credential()
+    // Without either the API server would take the request for anonymous, and not for ours.
+    const isUsable = credential === null ? target.tls.cert !== undefined : visible.test(credential)
+    if (!isUsable) throw new Refusal(502, 'the connector has no credential for this cluster')
+    return {
+      host: hostOf(target),
+      credential,
+      identity,
+      auditId,
+      address,
+    }
+  }
+
+  async #answer(refusal: Refusal | null, caller: Side, address: Address, method: string | null) {
+    if (refusal === null || caller.isOver) return caller.destroy()
+    this.refusals.note(refusal, address)
+    const written = caller.write(Buffer.from(statusAnswer(refusal, method)))
+    await Promise.all([written.catch(() => {}), caller.bidFarewell()])
+  }
+}
+
+const visible = /^[!-~]+$/
+
+/** As the API server's audit log is to show it: an IPv4 address as such. */
+function addressOf(address: string): Address {
+  const plain = address.replace(/^::ffff:(?=[0-9.]+$)/, '')
+  return isIP(plain) ? plain : null
+}
+
+async function within<T>(ms: number, caller: Side, awaited: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => caller.destroy(), ms)
+  try {
+    return await awaited
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** null: the connection broke, and there is nobody to tell. Anything unforeseen is a bug. */
+function asRefusal(error: unknown): Refusal | null {
+  if (error instanceof Refusal) return error
+  if (error instanceof Gone) return null
+  return new Refusal(500, 'the connector failed, its log says how', { cause: error })
+}

@@ -1,0 +1,240 @@
+/**
+ * One side of a connection that passes through, and the joining of two. Memory is bounded: bytes
+ * are read only while there is somewhere to put them, so a reader that stalls stalls the writer.
+ */
+import type { Duplex } from 'node:stream'
+import type { Body } from './body.ts'
+import { headEnd } from '../door/http1.ts'
+
+/** The other end closed, or we did, before what was asked for had come. */
+export class Gone extends Error {
+  constructor() {
+    super('the connection is gone')
+    this.name = 'Gone'
+  }
+}
+
+/** How much may wait unread before the other end is made to wait. */
+const maxQueuedBytes = 64 * 1024
+/** How long an end that was told goodbye may take to read it. */
+const farewellMs = 2_000
+
+export class Side {
+  /** Resolves when nothing passes in either direction any more. */
+  readonly closed: Promise<void>
+  /** Called once, when the other end says that it ends, or the connection closes. */
+  onOver: (() => void) | null = null
+  /** Called when bytes come that nobody waits for. */
+  onUnasked: (() => void) | null = null
+  /** Bytes that came from the other end, and bytes that were written to it. */
+  taken = 0
+  given = 0
+  readonly #socket: Duplex
+  /** Resolves when our direction has ended and nothing of it waits here. */
+  readonly #flushed: Promise<void>
+  readonly #queue: Buffer[] = []
+  #queuedBytes = 0
+  #ended = false
+  #closed = false
+  #discards = false
+  #reader: ((bytes: Buffer | null) => void) | null = null
+  #writers: (() => void)[] = []
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
+    this.#flushed = new Promise((resolve) => socket.once('finish', () => resolve()))
+    socket.on('data', (bytes: Buffer) => this.#arrive(bytes))
+    socket.on('end', () => this.#end())
+    socket.on('close', () => this.#close())
+    socket.on('drain', () => this.#releaseWriters())
+    // Whatever went wrong, 'close' follows, and there is nobody to tell but the other end.
+    socket.on('error', () => this.destroy())
+  }
+
+  /** No more bytes will come after those already here. */
+  get isOver(): boolean {
+    return this.#ended || this.#closed
+  }
+
+  /** The other end said that it ends, as opposed to a connection that broke. */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  get hasUnread(): boolean {
+    return this.#queuedBytes > 0
+  }
+
+  /** The next bytes, or null when there are no more. One reader at a time. */
+  read(): Promise<Buffer | null> {
+    const bytes = this.#queue.shift()
+    if (bytes) {
+      this.#queuedBytes -= bytes.length
+      if (this.#queuedBytes < maxQueuedBytes) this.#socket.resume()
+      return Promise.resolve(bytes)
+    }
+    if (this.isOver || this.#discards) return Promise.resolve(null)
+    return new Promise((resolve) => {
+      this.#reader = resolve
+    })
+  }
+
+  /** Puts back what was read too far. */
+  unread(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    this.#queue.unshift(bytes)
+    this.#queuedBytes += bytes.length
+  }
+
+  /** Resolves when there is room for more. @throws {Gone} */
+  async write(bytes: Buffer | string): Promise<void> {
+    if (this.#closed) throw new Gone()
+    this.given += bytes.length
+    const hasRoom = this.#socket.write(bytes, 'latin1')
+    if (hasRoom) return
+    await new Promise<void>((resolve) => this.#writers.push(resolve))
+    if (this.#closed) throw new Gone()
+  }
+
+  /** Ends our direction; the other goes on. */
+  end(): void {
+    if (!this.#closed) this.#socket.end()
+  }
+
+  /** Ends both directions at once, and whatever waits for either. */
+  destroy(): void {
+    this.#socket.destroy()
+    this.#close()
+  }
+
+  /**
+   * Ends after what was written has been read. What still comes in is thrown away: to close on
+   * unread bytes resets the connection, and the other end would lose the answer.
+   */
+  async bidFarewell(): Promise<void> {
+    this.#discards = true
+    this.#queue.length = 0
+    this.#queuedBytes = 0
+    this.#tellReader(null)
+    this.#socket.resume()
+    await this.leave()
+  }
+
+  /** Ends our direction, and the other soon after all that was written is on its way. */
+  async leave(): Promise<void> {
+    this.end()
+    await Promise.race([this.#flushed, this.closed])
+    const timer = setTimeout(() => this.destroy(), farewellMs)
+    await this.closed
+    clearTimeout(timer)
+  }
+
+  #arrive(bytes: Buffer): void {
+    this.taken += bytes.length
+    if (this.#discards || this.#tellReader(bytes)) return
+    this.#queue.push(bytes)
+    this.#queuedBytes += bytes.length
+    if (this.#queuedBytes >= maxQueuedBytes) this.#socket.pause()
+    this.onUnasked?.()
+  }
+
+  #end(): void {
+    if (this.isOver) return
+    this.#ended = true
+    this.#over()
+  }
+
+  #close(): void {
+    if (this.#closed) return
+    const wasOver = this.isOver
+    this.#closed = true
+    this.#releaseWriters()
+    if (!wasOver) this.#over()
+  }
+
+  #over(): void {
+    this.#tellReader(null)
+    this.onOver?.()
+  }
+
+  #tellReader(bytes: Buffer | null): boolean {
+    const reader = this.#reader
+    this.#reader = null
+    reader?.(bytes)
+    return reader !== null
+  }
+
+  #releaseWriters(): void {
+    const writers = this.#writers
+    this.#writers = []
+    for (const writer of writers) writer()
+  }
+}
+
+/**
+ * The next head, as text with its blank line; null when the connection ends before it is whole.
+ * `early` may refuse what is there so far.
+ */
+export async function readHead(
+  side: Side,
+  early: (bytes: Buffer, seen: number) => void = () => {},
+): Promise<string | null> {
+  let bytes = await side.read()
+  for (let seen = 0; bytes !== null;) {
+    const end = headEnd(bytes, seen)
+    if (end >= 0) {
+      side.unread(bytes.subarray(end))
+      return bytes.toString('latin1', 0, end)
+    }
+    early(bytes, seen)
+    seen = bytes.length
+    const more = await side.read()
+    bytes = more && Buffer.concat([bytes, more])
+  }
+  return null
+}
+
+/** Passes one body on, and nothing of what follows it. @throws {Gone} when it was cut short. */
+export async function pass(from: Side, to: Side, body: Body): Promise<void> {
+  while (!body.done) {
+    const bytes = await from.read()
+    if (bytes === null) throw new Gone()
+    const taken = body.take(bytes)
+    from.unread(bytes.subarray(taken))
+    if (taken > 0) await to.write(taken === bytes.length ? bytes : bytes.subarray(0, taken))
+  }
+}
+
+/** Passes on what comes until it properly ends. @throws {Gone} when it was cut short. */
+export async function passAll(from: Side, to: Side): Promise<void> {
+  for (let bytes = await from.read(); bytes !== null; bytes = await from.read()) {
+    await to.write(bytes)
+  }
+  if (!from.hasEnded) throw new Gone()
+}
+
+/**
+ * Joins two sides until both are closed. Each may end its own direction first, and the other goes
+ * on (half-close): the last bytes of a shell come after the end of its input. When one closes
+ * altogether, the other has a moment to read what was written to it, and is closed too.
+ *
+ * Resolves with the one that said first that it ends.
+ */
+export async function splice(a: Side, b: Side): Promise<Side> {
+  let first: Side | null = null
+  const ended = (side: Side) => {
+    first ??= side
+  }
+  await Promise.all([flow(a, b, ended), flow(b, a, ended)])
+  return first ?? a
+}
+
+async function flow(from: Side, to: Side, ended: (side: Side) => void): Promise<void> {
+  // Cut short or refused, the rest is the same: this direction is over.
+  await passAll(from, to).catch(() => {})
+  if (from.isOver) ended(from)
+  to.end()
+  await from.closed
+  await to.leave()
+}

@@ -1,0 +1,170 @@
+/**
+ * Connections to the API server: dialled when needed, kept for their user's next request.
+ *
+ * A kept connection carries one user's requests only. It is kept after an answer that ended where
+ * its head said, and closed on any doubt: what an earlier answer left over would be taken for the
+ * next one.
+ */
+import { isIPv6 } from 'node:net'
+import tls from 'node:tls'
+import { throughProxy } from '../../src/wire/tunnel.ts'
+import { Side } from './splice.ts'
+import { Refusal } from '../status.ts'
+
+export type UpstreamTarget = {
+  host: string
+  port: number
+  /** The name on its certificate, where that is not `host`. */
+  servername?: string
+  tls: { ca: string; cert?: string; key?: string }
+  /** The proxy that leads to it; absent or null: none. */
+  proxy?: URL | null
+  /** The token of the connector's own account; null: there is none, or a client certificate. */
+  credential(): string | null
+}
+
+/** Below the 90 s after which an API server closes an idle connection, perhaps as it is used. */
+const keptMs = 45_000
+const maxKept = 1_000
+const maxKeptPerUser = 16
+const dialMs = 10_000
+const keepAliveMs = 30_000
+
+type Kept = Upstream & { timer: ReturnType<typeof setTimeout> }
+
+/** A connection in use: given back by `park`, or destroyed. */
+export type Upstream = { side: Side; userId: string; target: UpstreamTarget }
+
+export class UpstreamPool {
+  readonly #target: () => UpstreamTarget
+  /** The newest of each user's last. */
+  readonly #kept = new Map<string, Kept[]>()
+  #count = 0
+
+  /** `target` is asked at each use, so that a rotated CA or certificate needs no restart. */
+  constructor(target: () => UpstreamTarget) {
+    this.#target = target
+  }
+
+  get target(): UpstreamTarget {
+    return this.#target()
+  }
+
+  /**
+   * `giveUp` is handed what ends the attempt, should nobody want it any more.
+   *
+   * @throws {Refusal} 502 when the API server can not be reached.
+   */
+  async connect(userId: string, giveUp: (end: () => void) => void): Promise<Upstream> {
+    const target = this.#target()
+    for (let kept = this.#take(userId); kept; kept = this.#take(userId)) {
+      if (isSame(kept.target, target)) return kept
+      kept.side.destroy()
+    }
+    return { side: await dial(target, giveUp), userId, target }
+  }
+
+  /** Keeps a connection whose answer is complete, or closes it. */
+  park({ side, userId, target }: Upstream): void {
+    const own = this.#kept.get(userId) ?? []
+    const isFull = this.#count >= maxKept || own.length >= maxKeptPerUser
+    if (isFull || side.isOver || side.hasUnread) return side.destroy()
+    const kept = { side, userId, target, timer: setTimeout(() => side.destroy(), keptMs) }
+    kept.timer.unref()
+    this.#kept.set(userId, [...own, kept])
+    this.#count += 1
+    side.onOver = () => this.#drop(userId, kept)
+    // Nothing was asked, so whatever comes is an answer to somebody else's question.
+    side.onUnasked = () => this.#drop(userId, kept)
+  }
+
+  close(): void {
+    for (const own of this.#kept.values()) for (const { side } of own) side.destroy()
+  }
+
+  #take(userId: string): Kept | null {
+    const kept = this.#kept.get(userId)?.at(-1)
+    if (!kept) return null
+    this.#forget(userId, kept)
+    return kept
+  }
+
+  #drop(userId: string, kept: Kept): void {
+    this.#forget(userId, kept)
+    kept.side.destroy()
+  }
+
+  #forget(userId: string, kept: Kept): void {
+    const own = this.#kept.get(userId) ?? []
+    const left = own.filter((other) => other !== kept)
+    if (left.length === own.length) return
+    if (left.length > 0) this.#kept.set(userId, left)
+    else this.#kept.delete(userId)
+    this.#count -= 1
+    clearTimeout(kept.timer)
+    kept.side.onOver = null
+    kept.side.onUnasked = null
+  }
+}
+
+/** `Host` of requests to `target`. */
+export function hostOf({ host, port }: UpstreamTarget): string {
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`
+}
+
+/** Whether a connection to `a` is what a connection to `b` would be, credentials apart. */
+function isSame(a: UpstreamTarget, b: UpstreamTarget): boolean {
+  const isPlaceSame = a.host === b.host && a.port === b.port && a.servername === b.servername
+  return isPlaceSame && a.tls.ca === b.tls.ca && a.tls.cert === b.tls.cert
+}
+
+async function dial(target: UpstreamTarget, giveUp: (end: () => void) => void): Promise<Side> {
+  const { host, port, proxy } = target
+  const options = secureOptions(target)
+  if (!proxy) return dialDirectly({ host, port, ...options }, giveUp)
+  try {
+    return new Side(await throughProxy(proxy, { host, port, tls: options }, giveUp))
+  } catch (cause) {
+    throw unreachable(cause)
+  }
+}
+
+function secureOptions({ tls: secrets, servername }: UpstreamTarget) {
+  return {
+    ...secrets,
+    ...(servername === undefined ? {} : { servername }),
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2' as const,
+    allowHalfOpen: true,
+  } satisfies tls.ConnectionOptions & { allowHalfOpen: boolean }
+}
+
+function unreachable(cause: unknown): Refusal {
+  return new Refusal(502, 'the API server of this cluster can not be reached', { cause })
+}
+
+function dialDirectly(
+  options: tls.ConnectionOptions,
+  giveUp: (end: () => void) => void,
+): Promise<Side> {
+  const socket = tls.connect(options)
+  // Each keystroke of a shell is a small write: it must not wait for the one before it.
+  socket.setNoDelay(true)
+  // A quiet watch is not idle: this keeps balancers from forgetting it, and notices a dead host.
+  socket.setKeepAlive(true, keepAliveMs)
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error) => {
+      clearTimeout(timer)
+      socket.destroy()
+      reject(unreachable(cause))
+    }
+    giveUp(() => fail(new Error('nobody waits for it')))
+    const timer = setTimeout(() => fail(new Error(`no connection in ${dialMs} ms`)), dialMs)
+    socket.on('error', fail)
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      socket.off('error', fail)
+      resolve(new Side(socket))
+    })
+  })
+}
