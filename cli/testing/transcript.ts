@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../../src/wire/failure.ts'
+import { processEnded, processStarted } from '../../test/secrets/process.ts'
+import { secret } from '../../test/secrets/record.ts'
 import { run } from '../run.ts'
 import { printableLines, type Terminal } from '../terminal/terminal.ts'
 
@@ -36,6 +38,8 @@ export function person(t: Test, env: Record<string, string> = {}): Person {
 }
 
 async function transcript({ env, answers }: Person, typed: string[]): Promise<Transcript> {
+  const command = ['infra', ...typed]
+  processStarted(command, env)
   let out = ''
   let err = ''
   const isInteractive = answers.length > 0
@@ -51,10 +55,15 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
     out: (text) => (out += `${printableLines(text)}\n`),
     err: (text) => (err += `${printableLines(text)}\n`),
     ask,
-    askSecret: ask,
+    askSecret: async (question) => {
+      const answer = await ask(question)
+      secret('password', answer)
+      return answer
+    },
     now: Date.now,
   }
   const code = await run(typed, terminal)
+  processEnded(command, env, { stdout: out, stderr: err })
   return { code, out, err }
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
+import { written } from '../../test/secrets/record.ts'
 import { type World, world } from '../../test/world.ts'
 import { identities, logins, sessions, users } from '../db/schema.ts'
 import type { Settings } from '../settings.ts'
@@ -36,6 +37,7 @@ function hearLog(t: TestContext, heard: string[]): void {
   const { write } = process.stderr
   process.stderr.write = (text: string | Uint8Array) => {
     heard.push(String(text))
+    written('server log', 'server', String(text))
     return true
   }
   t.after(() => {
