@@ -26,7 +26,7 @@ import { readSettings, type Settings } from '../src/settings.ts'
 import { ensureSigningKey } from '../src/signing.ts'
 import { Client, type Fetch } from '../src/wire/client.ts'
 import { freshDatabase } from './postgres.ts'
-import { recorded } from './secrets/fetch.ts'
+import { recorded, recordedClient } from './secrets/fetch.ts'
 import { secret, written } from './secrets/record.ts'
 
 export type Person = {
@@ -100,7 +100,9 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const fetch = recorded('server', (request) =>
     app.fetch(request, { address: peerAddress, upgrade: null }),
   )
-  const clientOf = (credential: string): Client => new Client('http://server', credential, fetch)
+  const clientFetch = recordedClient(fetch)
+  const clientOf = (credential: string): Client =>
+    new Client('http://server', credential, clientFetch)
   const user: World['user'] = async (email, { admin = false } = {}) => {
     const id = newId()
     await db.insert(users).values({ id, email, isAdmin: admin, createdAt: clock.now })
@@ -114,7 +116,7 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
     return { id, email, session: made.id, credential, client: clientOf(credential) }
   }
   const admin = await user('root@example.com', { admin: true })
-  const stranger = new Client('http://server', null, fetch)
+  const stranger = new Client('http://server', null, clientFetch)
   return {
     ...{ app, store, db, settings, sealer, authority, hub, follow, requests, clock, fetch },
     ...{ admin, client: admin.client, stranger, clientOf, user },
