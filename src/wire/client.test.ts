@@ -7,11 +7,11 @@ const refuse = () => {
 }
 
 test('L10: a credential that no header can carry is refused before it is sent, and not repeated', () => {
-  for (const around of ['\n', ' ', '\r\nX-Other: 1', '\u2026', '\0']) {
+  for (const around of ['\n', '\r\nX-Other: 1', '\u2026', '\0']) {
     const made = () => new Client('http://server', `key.very-secret${around}x`, refuse)
     assert.throws(made, (error: Error) => {
-      assert.match(error.message, /^the credential holds what no credential holds/)
-      return !String(error.cause ?? '').includes('secret')
+      assert.match(error.message, /^the credential holds a letter that none has/)
+      return error.cause === undefined
     })
   }
 })

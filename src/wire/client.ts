@@ -62,12 +62,9 @@ export class Client {
    */
   constructor(server: string, credential: string | null, fetch: Fetch) {
     this.#server = server.replace(/\/+$/, '')
-    // Node's own refusal of a header repeats the whole of it.
-    if (credential !== null && !/^[!-~]+\s*$/.test(credential)) {
-      throw new Failure(
-        'invalid',
-        'the credential holds what no credential holds: a space, a line end',
-      )
+    // Node's own refusal of such a header repeats the whole of it.
+    if (credential !== null && /[^\t -~]/.test(credential.trimEnd())) {
+      throw new Failure('invalid', 'the credential holds a letter that none has, or a line end')
     }
     this.#credential = credential
     this.#fetch = fetch

@@ -23,6 +23,11 @@ export const allowed: Allowed[] = [
     why: 'kubectl reads it there (client-go credential plugins), by a pipe',
   },
   {
+    kinds: ['cluster token'],
+    place: 'kubeconfig',
+    why: "what a kubeconfig held before is its owner's, and stays (threats.md K1); ours are elsewhere",
+  },
+  {
     kinds: ['state', 'nonce'],
     place: 'provider URL',
     why: 'OpenID Connect sends them by the browser (Core section 3.1.2.1)',

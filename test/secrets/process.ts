@@ -65,7 +65,7 @@ function placesOf(command: readonly string[]): [out: Place, err: Place] {
 /** `infra users add`, for a reader: the paths before and the flags behind say nothing more. */
 function nameOf(command: readonly string[]): string {
   const words = command.map((word) => basename(word)).filter((word) => !word.startsWith('-'))
-  return words.slice(0, 5).join(' ').slice(0, 80)
+  return words.slice(0, 5).join(' ').replace(/\s+/g, ' ').slice(0, 80)
 }
 
 function passwordOf(url: string | undefined): string | undefined {

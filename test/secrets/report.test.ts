@@ -11,7 +11,7 @@ import { missingIn, searchRecord, summaryOf } from './report.ts'
 
 const random = () => randomBytes(32).toString('base64url')
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
 const token = `${base64('{"alg":"ES256"}')}.${base64('{"sub":"ana"}')}.${random()}`
 /** A credential of each kind, as the suite meets them. */
 const secrets = kinds.map((kind): Secret => ({ kind, value: valueOf(kind) }))
