@@ -25,7 +25,7 @@ function look(seen: Set<string>): void {
   }
 }
 
-function commandsBeneath(ancestor: number): string[] {
+export function commandsBeneath(ancestor: number): string[] {
   const parents = new Map(pids().map((pid) => [pid, parentOf(pid)]))
   const isBeneath = (pid: number): boolean => {
     const parent = parents.get(pid) ?? 0
