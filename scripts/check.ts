@@ -94,8 +94,9 @@ async function secrets(): Promise<Result> {
   const isWhole = words.length === 0 && runtimes.length === 2 && stores.length === 2
   const missing = isWhole ? missingIn(report) : []
   for (const one of missing) console.log(`FAILED secrets: nothing recorded of ${one}`)
-  for (const [finding, times] of report.findings)
-    console.log(`FAILED secrets: ${finding} (${times}x)`)
+  for (const [what, { times, after }] of report.findings) {
+    console.log(`FAILED secrets: ${what}, ${times} times, after ${after}`)
+  }
   const failed = report.findings.size + missing.length
   return { name: 'secrets', passed: failed === 0 ? 1 : 0, failed }
 }

@@ -13,9 +13,12 @@ export type Report = {
   bytes: number
   /** Too short to be searched for. */
   short: number
-  /** A line each, with how often it was found. */
-  findings: Map<string, number>
+  /** What was found where, and how often. */
+  findings: Map<string, { times: number; after: string }>
 }
+
+/** `after`: what stands before it in the text, for whoever looks for the cause. */
+type Finding = { what: string; after: string }
 
 /** Searches the record in `folder`: every credential in every text. */
 export async function searchRecord(folder: string): Promise<Report> {
@@ -27,7 +30,10 @@ export async function searchRecord(folder: string): Promise<Report> {
       const bytes = Buffer.from(text.text)
       count(report.texts, text.place)
       report.bytes += bytes.length
-      for (const finding of findingsIn(searcher, text, bytes)) count(report.findings, finding)
+      for (const { what, after } of findingsIn(searcher, text, bytes)) {
+        const { times } = report.findings.get(what) ?? { times: 0 }
+        report.findings.set(what, { times: times + 1, after })
+      }
     }
   }
   return report
@@ -44,7 +50,7 @@ export function missingIn({ secrets, texts }: Report): string[] {
 export function summaryOf({ secrets, texts, bytes, short, findings }: Report): string {
   const sum = (counts: Map<unknown, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
   const megabytes = (bytes / 1e6).toFixed(1)
-  const result = findings.size === 0 ? 'nothing found' : `FOUND ${sum(findings)}`
+  const result = findings.size === 0 ? 'nothing found' : `${findings.size} FOUND`
   const tooShort = short > 0 ? ` (${short} too short to be told from words)` : ''
   return `${sum(secrets)} secrets${tooShort}, ${sum(texts)} texts, ${megabytes} MB searched, ${result}`
 }
@@ -68,21 +74,30 @@ async function secretsIn(folder: string) {
   return { searcher, secrets, short }
 }
 
-type Found = { kind: Kind; how: string; at: number; length: number }
+type Found = { kind: Kind; at: number; length: number }
 
-function findingsIn(searcher: Searcher, { place, where, text }: Text, bytes: Buffer): string[] {
-  const found: Found[] = searcher.find(bytes).map((one) => ({ ...one, how: 'a' }))
-  for (const [kind, form] of forms) {
-    for (const match of text.matchAll(form)) {
-      const at = Buffer.byteLength(text.slice(0, match.index))
-      found.push({ kind, how: 'the form of a', at, length: Buffer.byteLength(match[0]) })
-    }
-  }
-  return found
-    .filter(({ kind }) => whyAllowed(kind, place, where) === null)
-    .map(({ how, kind, at }) => {
-      return `${how} ${kind} in ${place} (${where}), after ${before(bytes, at, found)}`
-    })
+function findingsIn(searcher: Searcher, { place, where, text }: Text, bytes: Buffer): Finding[] {
+  const recorded = searcher.find(bytes)
+  const formed = formsIn(text).filter(({ at, length }) => {
+    return !recorded.some((one) => one.at < at + length && at < one.at + one.length)
+  })
+  const told = (found: Found, by: string) => ({
+    what: `${found.kind}${by} in ${place} (${where})`,
+    after: before(bytes, found.at, [...recorded, ...formed]),
+  })
+  const isWrong = ({ kind }: Found) => whyAllowed(kind, place, where) === null
+  return [
+    ...recorded.filter(isWrong).map((found) => told(found, '')),
+    ...formed.filter(isWrong).map((found) => told(found, ', by its form,')),
+  ]
+}
+
+function formsIn(text: string): Found[] {
+  return forms.flatMap(([kind, form]) =>
+    [...text.matchAll(form)].map(({ 0: whole, index }) => {
+      return { kind, at: Buffer.byteLength(text.slice(0, index)), length: Buffer.byteLength(whole) }
+    }),
+  )
 }
 
 /** What stands before a finding, without any credential that stands there, too. */
