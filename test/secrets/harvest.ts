@@ -43,10 +43,12 @@ export const forms: [Kind, RegExp][] = [
 ]
 
 export function credentialsIn(text: string): Secret[] {
+  const named = namedIn(parsed(text))
   const formed = forms.flatMap(([kind, form]) =>
     [...text.matchAll(form)].map(([value]): Secret => ({ kind, value })),
   )
-  return [...formed, ...namedIn(parsed(text))]
+  // A field's name says more than a form, which sessions and access keys share.
+  return [...named, ...formed.filter(({ value }) => !named.some((one) => one.value === value))]
 }
 
 /** Records the credentials of a URL's query, or of a form's body. */
