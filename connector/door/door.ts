@@ -68,12 +68,16 @@ export class Door {
   #trustCurrentKeys(): void {
     const access = this.#access.current
     if (!access || access.signingKeys === this.#seen) return
-    this.#seen = access.signingKeys
     const trusted = JSON.stringify([access.issuer, access.destination.id, access.signingKeys])
-    if (trusted === this.#trusted) return
-    this.#trusted = trusted
-    this.#verified.clear()
-    this.#keys = keysOf(access.signingKeys)
+    if (trusted !== this.#trusted) {
+      // Forgotten first: should the new ones be no keys, nobody is let in by the old ones.
+      this.#trusted = ''
+      this.#verified.clear()
+      this.#keys = new Map()
+      this.#keys = keysOf(access.signingKeys)
+      this.#trusted = trusted
+    }
+    this.#seen = access.signingKeys
   }
 }
 
