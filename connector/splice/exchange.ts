@@ -25,7 +25,8 @@ export type Outcome = {
 }
 
 const neitherStays: Outcome = { callerStays: false, upstreamStays: false }
-const elsewhere = 'the API server of this cluster redirects to another place, which is not passed on'
+const elsewhere =
+  'the API server of this cluster redirects to another place, which is not passed on'
 /** Interim answers (1xx) before the answer itself. The API server has no use for more. */
 const maxInterim = 16
 
