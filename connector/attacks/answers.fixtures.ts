@@ -162,7 +162,7 @@ const bodies = [
   refused('nothing, and gone', '', { ends: true }),
   refused('half a head, and gone', `${ok}X: `, { ends: true }),
   ...[
-    ['less than its length', `${two.replace('2', '9')}`, 'ok'],
+    ['less than its length', two.replace('2', '9'), 'ok'],
     ['less than its chunks', chunked, '5\r\nhe'],
     ['a chunk with an extension', chunked, '2;a=b\r\nok\r\n0\r\n\r\n'],
     ['a chunk with bare LF', chunked, '2\nok\r\n0\r\n\r\n'],

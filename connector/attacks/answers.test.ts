@@ -57,7 +57,9 @@ async function asked(on: Awaited<ReturnType<typeof answering>>, row: Answered): 
 function isExpected({ caller }: Answered, text: string): boolean {
   if (caller.kind === 'bytes') return text === caller.text
   if (caller.kind === 'part') return caller.of.startsWith(text) && !text.endsWith('0\r\n\r\n')
-  const [last = ''] = text.split(/(?=HTTP\/1\.1 [2-5])/).filter((one) => !/^HTTP\/1\.1 1/.test(one))
+  const [last = ''] = text
+    .split(/(?=HTTP\/1\.1 [2-5])/)
+    .filter((one) => !one.startsWith('HTTP/1.1 1'))
   return last.startsWith('HTTP/1.1 502 ') && !text.includes('forged')
 }
 

@@ -25,6 +25,11 @@ export function badTokens(signer: Signer): Record<string, string> {
   }
 }
 
+/** Refused whole where a header can not hold it, else as no token of ours. */
+export function statusOf(name: string): number {
+  return name === 'a line break in base64' ? 400 : 401
+}
+
 function forms(signer: Signer): Record<string, string> {
   const good = signer.token('u-ana')
   const [header = '', payload = '', signature = ''] = good.split('.')
