@@ -77,10 +77,8 @@ export class Door {
     if (!access || access.signingKeys === this.#seen) return
     const trusted = JSON.stringify([access.issuer, access.destination.id, access.signingKeys])
     if (trusted !== this.#trusted) {
-      // Forgotten first: should the new ones be no keys, nobody is let in by the old ones.
-      this.#trusted = ''
       this.#verified.clear()
-      this.#keys = new Map()
+      // Where they are no keys this fails at every request, and nobody is let in by the old ones.
       this.#keys = keysOf(access.signingKeys)
       this.#trusted = trusted
     }
