@@ -25,6 +25,7 @@ const nouns = [
   'signing',
   'tokens',
   'access',
+  'changes',
 ]
 /** The library of a noun's craft. */
 const crafts: Record<string, (string | RegExp)[]> = {
