@@ -71,7 +71,7 @@ export async function readAccess(
  * unless something happened.
  */
 export function toldSince(destinationId: string, now: Date): Date {
-  const ownMs = [...destinationId].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % dayMs, 0)
+  const ownMs = Buffer.from(destinationId).reduce((sum, byte) => (sum * 31 + byte) % dayMs, 0)
   const since = now.getTime() - toldSeconds * 1000
   return new Date(since - ((since - ownMs) % dayMs))
 }

@@ -19,6 +19,8 @@ export const channel = 'infra_events'
 /** Any number, as long as nothing else in this database locks by it. */
 const lockKey = 4_772_001
 
+type Row = typeof events.$inferSelect
+
 export type Happening = {
   kind: string
   detail: Record<string, unknown>
@@ -82,8 +84,8 @@ export async function listEvents({ db }: Call, { after, limit }: EventQuery): Pr
   return eventsAfter(db, after, limit)
 }
 
-function toWire({ subjects: _, ...row }: typeof events.$inferSelect): Event {
-  return { ...row, at: row.at.toISOString() }
+function toWire({ number, kind, at, actor, detail, destinations }: Row): Event {
+  return { number, kind, at: at.toISOString(), actor, detail, destinations }
 }
 
 function nameOf(actor: Actor): Event['actor'] {

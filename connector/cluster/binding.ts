@@ -6,7 +6,7 @@
  */
 import type { RoleInUse } from '../directory.ts'
 import { z } from 'zod'
-import { type AccessGrant, grantGroup } from '../../src/wire/access.ts'
+import { grantGroup } from '../../src/wire/access.ts'
 import { Failure } from '../../src/wire/failure.ts'
 
 /** A role in use: everywhere, or in one namespace. */

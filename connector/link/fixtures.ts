@@ -1,5 +1,4 @@
 /** What the link's tests stand on: the server's end as the test plays it, and a clock by hand. */
-import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
