@@ -96,9 +96,9 @@ export class Peer {
     this.beat(id, since, at, epoch)
   }
 
-  beat(id: number, since: number, at: number, epoch = 'e1'): void {
+  beat(id: number, since: number, at: number, epoch = 'e1', digest?: string): void {
     const said = { kind: 'beat', id, at: new Date(at).toISOString() } as const
-    this.send({ ...said, epoch, revision: since, since })
+    this.send({ ...said, epoch, revision: since, since, ...(digest ? { digest } : {}) })
   }
 }
 
