@@ -1,5 +1,5 @@
 /** The server's end of one link: what its connector was sent, and whether that still holds. */
-import { readAccess, toldSince } from '../access.ts'
+import { readAccess } from '../access.ts'
 import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
@@ -8,10 +8,9 @@ import type { Look } from './look.ts'
 import type { Marks } from './marks.ts'
 import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
+import { Sent } from './sent.ts'
 import type { Settings } from '../settings.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
-import type { AccessHead } from '../wire/access.ts'
-import { Ledger } from '../wire/ledger.ts'
 import { FromConnector, type FromServer, type Hello } from '../wire/link.ts'
 import { log } from '../wire/log.ts'
 
@@ -36,9 +35,6 @@ export type LinkParts = {
   /** Looks again soon. */
   retry(): void
 }
-
-/** What was sent last: `since` is its revision, and the ledger says what stands for whom. */
-type Sent = { head: AccessHead; since: number; ledger: Ledger; toldSince: number }
 
 export class Link {
   readonly #parts: LinkParts
@@ -83,7 +79,7 @@ export class Link {
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
     if (message.kind === 'ping') return void this.#beat(message.id)
     if (message.kind === 'report') return this.#receipt.reported(message.problems)
-    if (message.epoch !== this.#sent?.head.epoch) return
+    if (message.epoch !== this.#sent?.epoch) return
     this.#receipt.acknowledged(message)
     this.#parts.receipts.count(message.severed)
     if (message.revision > this.#sent.since) this.#resend()
@@ -92,8 +88,8 @@ export class Link {
   looked(look: Look): void {
     if (!this.#isMet || this.#isOver) return
     const sent = this.#sent
-    if (sent && sent.head.epoch !== look.epoch) return this.#leaveEpoch()
-    this.#isAged = sent?.toldSince !== this.#toldSince(look.at)
+    if (sent && sent.epoch !== look.epoch) return this.#leaveEpoch()
+    this.#isAged = sent?.isAged(look.at) ?? false
     const concernedAt = look.concerns(this.destinationId)
     if (concernedAt > this.#readAt) this.#missed.push(look)
     this.#concernedAt = Math.max(this.#concernedAt, concernedAt)
@@ -218,16 +214,14 @@ export class Link {
     if (this.#isOver) return
     if (!access) return this.close(closing.notAdmitted, 'there is no such destination')
     const sent = this.#sent
-    if (sent && sent.head.epoch !== access.epoch) return this.#leaveEpoch()
+    if (sent && sent.epoch !== access.epoch) return this.#leaveEpoch()
     if (access.revision < this.#readAt) throw new Error('the database has lost events')
-    const ledger = new Ledger(access)
-    const { users: _, groups: _g, grants: _r, ...head } = access
-    const isSame = sent?.ledger.digest === ledger.digest
-    const since = isSame ? sent.since : access.revision
-    this.#sent = { head, since, ledger, toldSince: this.#toldSince(now) }
+    this.#sent = new Sent(access, now)
     this.#isAged = false
     this.#readAt = access.revision
-    if (!isSame) {
+    if (sent?.digest === this.#sent.digest) {
+      this.#sent.continues(sent)
+    } else {
       this.#receipt?.sent(access)
       this.#send({ kind: 'access', access })
     }
@@ -242,22 +236,15 @@ export class Link {
     }
   }
 
-  #tell({ revision, changed }: Look): boolean {
+  #tell(look: Look): boolean {
     const sent = this.#sent
-    const change = sent && changed(this.destinationId, (subject) => sent.ledger.knows(subject))
-    if (!change) return false
-    this.#readAt = revision
-    if (!sent.ledger.change(change.subjects, change.entries)) return true
-    const { epoch } = sent.head
-    this.#sent = { ...sent, since: revision }
-    this.#receipt?.sent({ ...sent.head, revision })
-    const delta = { epoch, since: sent.since, revision, subjects: change.subjects }
-    this.#send({ kind: 'delta', delta: { ...delta, ...change.entries } })
+    const delta = sent?.follow(look) ?? 'unknown'
+    if (!sent || delta === 'unknown') return false
+    this.#readAt = look.revision
+    if (delta === 'nothing') return true
+    this.#receipt?.sent({ ...sent.head, revision: delta.revision })
+    this.#send({ kind: 'delta', delta })
     return true
-  }
-
-  #toldSince(now: Date): number {
-    return toldSince(this.destinationId, now).getTime()
   }
 
   /** What was sent last is all there is, up to what was read or looked at without a concern. */
@@ -276,16 +263,16 @@ export class Link {
       const needed = this.#concernedAt
       while ((this.#readAt < needed || !this.#sent) && this.#isRefreshing) await this.#reading
       const sent = this.#sent
-      if (sent?.head.epoch !== epoch || this.#readAt < needed || this.#isOver) return
+      if (sent?.epoch !== epoch || this.#readAt < needed || this.#isOver) return
       // Whoever would not hear of the next change vouches for nothing.
       if (!this.#receipt || !this.#parts.isListening()) return
       this.#receipt.beaten(at)
       // Before the lease is renewed: a server that is killed now still knows who may have one.
       await this.#parts.marks.heard(this.#parts.actor, this.#receipt, 'link')
       const upTo = Math.max(this.#readAt, revision)
-      const { since, ledger } = this.#sent ?? sent
+      const { since, digest } = this.#sent ?? sent
       const said = { kind: 'beat', id, at: at.toISOString(), epoch, revision: upTo } as const
-      this.#send({ ...said, since, digest: ledger.digest })
+      this.#send({ ...said, since, digest })
     } catch (thrown) {
       const { destinationName } = this.#parts.actor
       const error = fromDatabase(thrown)
