@@ -54,7 +54,7 @@ function isPersons(env: Environment): boolean {
 
 function placesOf(command: readonly string[]): [out: Place, err: Place] {
   const program = basename(command[0] ?? '')
-  if (program === 'dex') return ['provider log', 'provider log']
+  if (program.startsWith('dex')) return ['provider log', 'provider log']
   if (program === 'etcd') return ['cluster log', 'cluster log']
   if (program === 'kubectl') return ['kubectl out', 'kubectl err']
   if (command.slice(1, 4).includes('server')) return ['server log', 'server log']
