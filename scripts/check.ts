@@ -40,6 +40,7 @@ const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidat
 /** What the tests write of credentials, and of all that must hold none (`test/secrets/`). */
 const record = mkdtempSync(join(tmpdir(), 'infra-record-'))
 process.env['INFRA_TEST_RECORD'] = record
+process.once('exit', () => rmSync(record, { recursive: true, force: true }))
 
 /** The last of those that may not run beside another of them. */
 let last: Promise<unknown> = Promise.resolve()
@@ -63,7 +64,6 @@ async function check(): Promise<number> {
   } finally {
     stopWatching()
     await postgres.end()
-    rmSync(record, { recursive: true, force: true })
   }
 }
 
