@@ -1,0 +1,8 @@
+/** Every mutant there is: a table for each room. */
+import { ofTheDoor } from './door.ts'
+import { ofWhatIsKnown } from './knowledge.ts'
+import type { Mutant } from './mutant.ts'
+import { ofTheReader } from './reader.ts'
+import { ofTheSplice } from './splice.ts'
+
+export const mutants: Mutant[] = [...ofTheReader, ...ofTheDoor, ...ofTheSplice, ...ofWhatIsKnown]
