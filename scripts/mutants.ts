@@ -15,6 +15,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Mutant } from '../test/mutants/mutant.ts'
 import { mutants } from '../test/mutants/table.ts'
+import { type Outcome, outcomeOf, overdue, type Runtime } from '../test/mutants/verdict.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bun = join(root, 'node_modules', '.bin', 'bun')
@@ -30,14 +31,7 @@ const fileMs = 300_000
 const lanes = 2
 /** What a copy is made without. */
 const left = new Set(['node_modules', '.cache', '.git', 'dist'])
-const overdue = 'the runner did not end, and was ended'
 
-type Runtime = 'bun' | 'node'
-/**
- * `failed`: a test judged and said no. `hung`: one waited in vain, and none judged. `broken`: no
- * test ran at all, so that nothing was shown.
- */
-type Outcome = 'passed' | 'failed' | 'hung' | 'broken'
 type Run = { outcome: Outcome; output: string; ms: number }
 type Job = { mutant: Mutant; runtime: Runtime }
 
@@ -134,25 +128,8 @@ async function runTests(file: string, runtime: Runtime, tree: string): Promise<R
     runtime === 'bun'
       ? await run(bun, ['test', '--bail', '--timeout', String(limitMs), `./${file}`], tree)
       : await run(node, ['--test', '--test-reporter=spec', `--test-timeout=${limitMs}`, file], tree)
-  const outcome = code === 0 ? 'passed' : (runtime === 'bun' ? onBun : onNode)(output, file)
+  const outcome = outcomeOf(runtime, code, output, file)
   return { outcome, output, ms: performance.now() - startedAt }
-}
-
-/** `--bail` ends with the first failure: `(fail) name`, and the line under it says of a timeout. */
-function onBun(output: string): Outcome {
-  if (output.includes('# Unhandled error between tests')) return 'broken'
-  const [, next] = /^\(fail\) .*\n(.*)/m.exec(output) ?? []
-  if (next === undefined) return output.includes(overdue) ? 'hung' : 'broken'
-  return next.includes('timed out after') ? 'hung' : 'failed'
-}
-
-/** A file that could not be loaded is a failed test of the file's name. */
-function onNode(output: string, file: string): Outcome {
-  const count = (what: string) =>
-    Number(new RegExp(`^ℹ ${what} (\\d+)$`, 'm').exec(output)?.[1] ?? 0)
-  if (output.includes(`\n✖ ${file} (`)) return 'broken'
-  if (count('fail') > 0) return 'failed'
-  return count('cancelled') > 0 || output.includes(overdue) ? 'hung' : 'broken'
 }
 
 /** In a process group of its own, which ends with it: journeys start processes too. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { root } from '../processes.ts'
 import { mutants } from './table.ts'
+import { outcomeOf, overdue } from './verdict.ts'
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
@@ -41,4 +42,22 @@ test('every part of the connector’s door is broken somewhere', () => {
     assert.ok(broken.has(`connector/door/${part}.ts`), part)
   }
   assert.ok(mutants.length >= 40)
+})
+
+test('only a test that judged has killed a mutant', () => {
+  const bun = (output: string) => outcomeOf('bun', 1, output, 'a.test.ts')
+  const node = (output: string) => outcomeOf('node', 1, output, 'a.test.ts')
+  assert.equal(outcomeOf('bun', 0, '(pass) one [1.38ms]\n', 'a.test.ts'), 'passed')
+  assert.equal(bun('AssertionError: 1 !== 2\n(fail) D5: two [0.91ms]\nRan 2 tests'), 'failed')
+  assert.equal(
+    bun('(fail) one [20000.33ms]\n  ^ this test timed out after 20000ms, before'),
+    'hung',
+  )
+  assert.equal(bun(`(pass) one [1.38ms]\n${overdue}\n`), 'hung')
+  assert.equal(bun('# Unhandled error between tests\nerror: Unexpected end of file\n'), 'broken')
+  assert.equal(bun('ReferenceError: aud is not defined\n(fail) one [1ms]\nRan'), 'broken')
+  assert.equal(bun('killed\n'), 'broken')
+  assert.equal(node('✖ D5: two (0.7ms)\nℹ pass 1\nℹ fail 1\nℹ cancelled 1\n'), 'failed')
+  assert.equal(node('✖ one (20000ms)\nℹ pass 0\nℹ fail 0\nℹ cancelled 1\n'), 'hung')
+  assert.equal(node('✖ a.test.ts (110.2ms)\nℹ pass 0\nℹ fail 1\nℹ cancelled 0\n'), 'broken')
 })
