@@ -162,18 +162,18 @@ const heads = breaksOf('connector/door/http1.ts', 'connector/door/http1.test.ts'
   },
   {
     name: 'D10: an escaped slash is taken (%2f)',
-    old: `/%(?:2f|2e|5c|00)/i`,
-    new: `/%(?:2e|5c|00)/i`,
+    old: `/%(?:2f|`,
+    new: `/%(?:`,
   },
   {
     name: 'D10: an escaped slash in capitals is taken (%2F)',
-    old: `/%(?:2f|2e|5c|00)/i`,
-    new: `/%(?:2f|2e|5c|00)/`,
+    old: `disguised.test(path)`,
+    new: `disguised.test(path.replaceAll('%2F', ''))`,
   },
   {
     name: 'D10: escaped dots are taken (%2e)',
-    old: `/%(?:2f|2e|5c|00)/i`,
-    new: `/%(?:2f|5c|00)/i`,
+    old: `|2e|`,
+    new: `|`,
   },
   {
     name: 'D10: a backslash is taken',
