@@ -56,7 +56,7 @@ async function main(): Promise<number> {
 async function tryAll(chosen: Mutant[], dir: string): Promise<number> {
   const startedAt = performance.now()
   const trees = Array.from({ length: lanes }, (_, lane) => copyTo(join(dir, `tree-${lane}`)))
-  if (!(await isGreen(chosen, trees[0] ?? ''))) return 1
+  if (!(await isGreen(chosen, trees))) return 1
   const waiting = chosen.flatMap((mutant) => runtimes().map((runtime) => ({ mutant, runtime })))
   const survived: Job[] = []
   const lane = async (tree: string): Promise<void> => {
@@ -73,19 +73,22 @@ async function tryAll(chosen: Mutant[], dir: string): Promise<number> {
 }
 
 /** Without a break every one of the tests must pass, or their going red would show nothing. */
-async function isGreen(chosen: Mutant[], tree: string): Promise<boolean> {
-  if (chosen.some(({ build }) => build)) await build(tree)
-  const files = new Set(chosen.flatMap(({ tests }) => tests))
-  for (const runtime of runtimes()) {
-    for (const file of files) {
-      const { outcome, output, ms } = await runTests(file, runtime, tree)
-      say(outcome === 'passed' ? 'green' : 'RED', ms, `${file} unbroken (${runtime})`)
-      if (outcome === 'passed') continue
-      process.stdout.write(output)
-      return false
+async function isGreen(chosen: Mutant[], trees: string[]): Promise<boolean> {
+  if (chosen.some(({ build }) => build)) await Promise.all(trees.map(build))
+  const files = [...new Set(chosen.flatMap(({ tests }) => tests))]
+  const waiting = files.flatMap((file) => runtimes().map((runtime) => ({ file, runtime })))
+  let isGreen = true
+  const lane = async (tree: string): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { outcome, output, ms } = await runTests(next.file, next.runtime, tree)
+      const isPassed = outcome === 'passed'
+      say(isPassed ? 'green' : 'RED', ms, `${next.file} unbroken (${next.runtime})`)
+      if (!isPassed) process.stdout.write(output)
+      isGreen &&= isPassed
     }
   }
-  return true
+  await Promise.all(trees.map(lane))
+  return isGreen
 }
 
 async function isKilled({ mutant, runtime }: Job, tree: string): Promise<boolean> {
