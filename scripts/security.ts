@@ -5,21 +5,42 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** A test as the page cites it: `…` in its name is what the file works out. */
 export type Cited = { path: string; name: string }
 
-const call = /\b(?:test|it)\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`([^`]*)`)/g
+const quoted = /(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`([^`]*)`)/
+const call = new RegExp(`\\b(?:test|it)\\(\\s*${quoted.source}`, 'g')
+const string = /'([DKPRLSO]\d[^'\n]*)'/g
 const numbered = /^[DKPRLSO]\d+(?:, [DKPRLSO]\d+)*(?=: )/
 const heading = /^### ([DKPRLSO]\d+)\. /
 const line = /^- `([^`]+\.test\.ts)` "(.*)"$/
 
-/** The names of the tests in a file, as far as they are written where the test is. */
-export function testsIn(source: string): string[] {
-  return [...source.matchAll(call)].map(([, single, double, template]) => {
+/** The names of the tests in a file: where the tests are, or in the tables that it goes through. */
+export function testsIn(path: string): string[] {
+  const source = readFileSync(join(root, path), 'utf8')
+  const own = namesOf(source.matchAll(call))
+  return /\btest\([a-z]/.test(source) ? [...own, ...titlesBehind(path, new Set())] : own
+}
+
+/** A title of a table is a numbered string in a fixture of the same folder. */
+function titlesBehind(path: string, seen: Set<string>): string[] {
+  const source = readFileSync(join(root, path), 'utf8')
+  return [...source.matchAll(/from '\.\/([\w-]+\.fixtures\.ts)'/g)].flatMap(([, name = '']) => {
+    const fixture = join(dirname(path), name)
+    if (seen.has(fixture)) return []
+    seen.add(fixture)
+    const strings = readFileSync(join(root, fixture), 'utf8').matchAll(string)
+    const titles = namesOf(strings).filter((text) => numbersOf(text).length > 0)
+    return [...titles, ...titlesBehind(fixture, seen)]
+  })
+}
+
+function namesOf(found: Iterable<RegExpMatchArray>): string[] {
+  return [...found].map(([, single, double, template]) => {
     const written = single ?? double ?? template ?? ''
     return written.replaceAll(/\$\{[^}]*\}/g, '…').replaceAll(/\\(.)/g, '$1')
   })
@@ -69,7 +90,7 @@ export function allTests(): Cited[] {
       .toSorted()
       .flatMap((name) => {
         const path = `${folder}/${name}`
-        return testsIn(readFileSync(join(root, path), 'utf8')).map((name) => ({ path, name }))
+        return testsIn(path).map((name) => ({ path, name }))
       }),
   )
 }

@@ -94,6 +94,12 @@ const door = breaksOf('connector/door/door.ts', 'connector/door/door.test.ts', [
     const claims = this.#verify(token)`,
   },
   {
+    name: 'D11: tokens seen before are kept without bound',
+    old: `this.#verified.size >= maxCached`,
+    new: `this.#verified.size < 0`,
+    tests: ['connector/attacks/tokens.test.ts'],
+  },
+  {
     name: 'D1, D2: nobody looks at what a caller says of identity',
     old: `    refuseSpokenIdentity(head.fields)\n`,
     new: ``,
