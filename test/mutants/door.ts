@@ -95,7 +95,7 @@ const door = breaksOf('connector/door/door.ts', 'connector/door/door.test.ts', [
   },
   {
     name: 'D11: tokens seen before are kept without bound',
-    old: `this.#verified.size >= maxCached`,
+    old: `this.#verified.size >= this.#most`,
     new: `this.#verified.size < 0`,
     tests: ['connector/attacks/tokens.test.ts'],
   },
