@@ -2,7 +2,7 @@
  * A lock between processes: a file that only one can create. Its holder writes its name in, so that
  * a lock left by a process that died is taken over and nobody waits for the dead.
  */
-import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, rmSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -40,14 +40,27 @@ export async function locked<T>(
 }
 
 function take(path: string): boolean {
+  const file = createdFile(path)
+  if (file === null) return false
+  const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
   try {
-    const file = openSync(path, 'wx', 0o600)
-    const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
     writeSync(file, JSON.stringify(holder))
-    closeSync(file)
     return true
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return false
+    // On a full disk a lock without a holder would otherwise stay, and nobody could tell it is left.
+    rmSync(path, { force: true })
+    throw error
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Null where something is there already, be it a link that leads elsewhere: it is not followed. */
+function createdFile(path: string): number | null {
+  try {
+    return openSync(path, 'wx', 0o600)
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return null
     throw error
   }
 }
@@ -59,19 +72,19 @@ function isLeft(path: string): boolean {
 }
 
 function holderOf(path: string): { pid: number; started: string; host: string } | null {
-  const said = isLegible(path) ? jsonOf(readIfThere(path) ?? '') : null
+  const said = jsonOf(legible(path))
   const [pid, started, host] = ['pid', 'started', 'host'].map((name) => fieldOf(said, name))
   if (typeof pid !== 'number' || typeof started !== 'string' || typeof host !== 'string')
     return null
   return { pid, started, host }
 }
 
-function isLegible(path: string): boolean {
+/** What stands in a lock; nothing where it cannot be read, or is no file of anybody's lock. */
+function legible(path: string): string {
   try {
-    accessSync(path, constants.R_OK)
-    return true
+    return lstatSync(path).isFile() ? (readIfThere(path) ?? '') : ''
   } catch {
-    return false
+    return ''
   }
 }
 
@@ -81,7 +94,7 @@ function isLegible(path: string): boolean {
  */
 function takeOver(path: string): void {
   const mark = `${path}.takeover`
-  const old = statSync(mark, { throwIfNoEntry: false })
+  const old = lstatSync(mark, { throwIfNoEntry: false })
   if (old && Date.now() - old.mtimeMs > takeOverMs) rmSync(mark, { force: true })
   if (!take(mark)) return
   try {
