@@ -2,7 +2,8 @@
  * A lock between processes: a file that only one can create. Its holder writes its name in, so that
  * a lock left by a process that died is taken over and nobody waits for the dead.
  */
-import { closeSync, lstatSync, openSync, rmSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { constants, copyFileSync, linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -39,29 +40,34 @@ export async function locked<T>(
   }
 }
 
+/**
+ * The lock appears with its holder's name in it, or not at all: of one that a killed process or a
+ * full disk left empty nobody could tell that it is left. What is there already, be it a link that
+ * leads elsewhere, is not touched.
+ */
 function take(path: string): boolean {
-  const file = createdFile(path)
-  if (file === null) return false
+  if (lstatSync(path, { throwIfNoEntry: false })) return false
+  const named = `${path}.${randomBytes(6).toString('hex')}.tmp`
   const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
   try {
-    writeSync(file, JSON.stringify(holder))
+    writeFileSync(named, JSON.stringify(holder), { flag: 'wx', mode: 0o600 })
+    appear(named, path)
     return true
   } catch (error) {
-    // On a full disk a lock without a holder would otherwise stay, and nobody could tell it is left.
-    rmSync(path, { force: true })
+    if (isCode(error, 'EEXIST')) return false
     throw error
   } finally {
-    closeSync(file)
+    rmSync(named, { force: true })
   }
 }
 
-/** Null where something is there already, be it a link that leads elsewhere: it is not followed. */
-function createdFile(path: string): number | null {
+function appear(named: string, path: string): void {
   try {
-    return openSync(path, 'wx', 0o600)
+    linkSync(named, path)
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return null
-    throw error
+    // Some file systems have no links: there the name is written a moment after the lock.
+    if (!isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error
+    copyFileSync(named, path, constants.COPYFILE_EXCL)
   }
 }
 

@@ -120,13 +120,11 @@ function itemsText(items: Named[], indent: string): string {
   return items.length === 0 ? '' : stringify(items, style).replace(/^(?=.)/gm, indent)
 }
 
+/** At the end of the document, which a line of three dots may say. */
 function appended(text: string, lines: string): Edit {
-  return {
-    from: text.length,
-    until: text.length,
-    text: openLine(text, text.length) + lines,
-    isTail: true,
-  }
+  const dots = text.search(/^\.\.\.(\s|$)/m)
+  const end = dots === -1 ? text.length : dots
+  return { from: end, until: end, text: openLine(text, end) + lines, isTail: true }
 }
 
 /** What must come first at `at`, where the text before it does not end its line. */
