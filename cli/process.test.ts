@@ -58,6 +58,19 @@ test('Ctrl-C while the browser is away ends the login cleanly, and the port is f
   assert.equal(fieldOf(error, 'code'), 'ECONNREFUSED')
 })
 
+test('a login whose server names no web page ends at once', async (t) => {
+  const world = await fakeServer(t)
+  world.providers = [{ name: 'okta', anyLoopbackPort: true }]
+  const child = started(t, person(t), ['login', world.url, '--provider', 'okta'])
+  world.url = 'ftp://idp.example'
+  const exited = once(child, 'exit')
+  assert.match(
+    String((await linesOf(child.stderr).next()).value),
+    /^error: .* that is no web page$/,
+  )
+  assert.deepEqual(await exited, [1, null])
+})
+
 test('K3: a second login at the same time is refused with a sentence', async (t) => {
   const world = await fakeServer(t)
   world.providers = [{ name: 'okta', anyLoopbackPort: true }]

@@ -187,9 +187,8 @@ test('K1, K2: an entry of somebody else survives though one of ours has the same
   const KUBECONFIG = join(HOME, 'config')
   await refreshKubeconfig({ HOME, KUBECONFIG }, mine, first)
   const text = readFileSync(KUBECONFIG, 'utf8')
-  const doubled = text.replace(
-    'users:\n',
-    () => `${theirs.replace(/^- /m, '  - ').replace(/^ {2}user/m, '    user')}`,
+  const doubled = text.replace('users:\n', () =>
+    theirs.replace(/^- /m, '  - ').replace(/^ {2}user/m, '    user'),
   )
   writeFileSync(KUBECONFIG, doubled)
   await refreshKubeconfig({ HOME, KUBECONFIG }, { ...mine, session: 's-2' }, first)
