@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { fieldOf } from './disk/unknown.ts'
 import { readConfig } from './kubeconfig/document.ts'
 import { readSessions } from './session.ts'
+import { infra, shell } from './testing/child.ts'
 import { otherCa, testCa, testCertificate, testKey } from './testing/certificates.ts'
 import { fakeServer, type Test } from './testing/fake-server.ts'
 import { done, loggedIn, prod } from './testing/logged-in.ts'
@@ -179,6 +180,8 @@ test('K4: refusals, hints, warnings, prompts and the choice of a provider print 
   const refused = await withKey(t, refusing).types('users list')
   isHarmless(refused, 'refusal')
   assert.match(refused.err, /^error: x\\u0000[^\n]*\n$/)
+  const process = await shell(`${infra} users list`, withKey(t, refusing).env)
+  assert.deepEqual(process, refused, 'the terminal of a real process')
   const provider = { name: evil, issuer: evil, loopbackHost: '127.0.0.1', anyLoopbackPort: true }
   const started = {
     ...{ session: 's-1', credential: 's-1.secret', expiresAt: at, warnings: [evil] },

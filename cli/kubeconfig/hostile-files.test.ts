@@ -118,8 +118,11 @@ test('K2: a file that is named twice, by a link and by itself, is one file', asy
   symlinkSync('real', link)
   const env = { HOME, KUBECONFIG: [link, real].join(delimiter) }
   await refreshKubeconfig(env, mine, first)
-  await refreshKubeconfig(env, { ...mine, session: 's-2' }, first)
-  assert.deepEqual(usersIn(real), ['infra:prod'])
+  const turned = { HOME, KUBECONFIG: [real, link].join(delimiter) }
+  for (const [at, named] of [env, turned, env].entries()) {
+    await refreshKubeconfig(named, { ...mine, session: `s-2${at}` }, first)
+    assert.deepEqual(usersIn(real), ['infra:prod'])
+  }
   await Promise.all([
     refreshKubeconfig({ HOME, KUBECONFIG: link }, { ...mine, session: 's-3' }, first),
     refreshKubeconfig(
