@@ -1,6 +1,9 @@
 /** What the door takes at once and how long it waits: settings, so that a small machine takes less. */
 import { maxHeadBytes } from '../door/http1.ts'
 
+/** A token of ours, and what kubectl says beside it, must find room. */
+export const leastHeadBytes = 16 * 1024
+
 export type Limits = {
   /** Connections in all, and how many of them may be strangers': nobody's who was ever let in. */
   connections: number

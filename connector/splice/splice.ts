@@ -213,6 +213,7 @@ export async function readHead(
   side: Side,
   early: (bytes: Buffer, seen: number) => void = () => {},
 ): Promise<string | null> {
+  const gathered = new Gathered()
   let bytes = await side.read()
   for (let seen = 0; bytes !== null;) {
     const end = headEnd(bytes, seen)
@@ -221,11 +222,26 @@ export async function readHead(
       return bytes.toString('latin1', 0, end)
     }
     early(bytes, seen)
+    if (seen === 0) gathered.add(bytes)
     seen = bytes.length
     const more = await side.read()
-    bytes = more && Buffer.concat([bytes, more])
+    bytes = more && gathered.add(more)
   }
   return null
+}
+
+/** Bytes in one piece. Its room doubles: what comes byte by byte is not copied whole at each. */
+class Gathered {
+  #room = Buffer.alloc(0)
+  #length = 0
+
+  add(more: Buffer): Buffer {
+    const length = this.#length + more.length
+    if (length > this.#room.length) this.#room = Buffer.concat([this.#room], 2 * length)
+    more.copy(this.#room, this.#length)
+    this.#length = length
+    return this.#room.subarray(0, length)
+  }
 }
 
 /** Passes one body on, and nothing of what follows it. @throws {Gone} when it was cut short. */
