@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import tls from 'node:tls'
@@ -236,7 +236,6 @@ test('D11: an API server that accepts and says nothing of TLS is given up', asyn
 })
 
 async function silentServer(): Promise<{ port: number; close: () => void }> {
-  const { createServer } = await import('node:net')
   const sockets = new Set<Duplex>()
   const server = createServer((socket) => void sockets.add(socket.on('error', () => {}).resume()))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -326,10 +325,11 @@ test('D11: what waits to be read is bounded in its pieces too, each of which cos
 })
 
 test('D11: a handshake that is begun and left, over and over, leaves nothing', async (t) => {
-  const made = await world(t)
+  const made = await world(t, { headMs: 500 })
   for (let round = 0; round < 20; round += 1) {
     const coming = Array.from({ length: 20 }, async (_, n) => {
-      if (n % 2 === 0) return (await made.dial()).socket.destroy()
+      if (n % 3 === 0) return (await made.dial()).socket.destroy()
+      if (n % 3 === 1) return (await knock(made.port)).socket.end()
       const socket = tls.connect({ host: '127.0.0.1', port: made.port, rejectUnauthorized: false })
       await new Promise((resolve) => socket.on('error', () => {}).once('connect', resolve))
       socket.destroy()

@@ -33,7 +33,8 @@ export async function listen(options: Listen): Promise<Listening> {
     allowHalfOpen: true,
   })
   // A handshake costs the most of all that a stranger can ask for, so it has a place and a deadline
-  // from its first packet on. `handshakeTimeout` is none: it reports, and closes nothing.
+  // from its first packet on. `handshakeTimeout` is none: it reports, and closes nothing; and
+  // who leaves in the middle, as a balancer's probe does, is on Node not heard to leave.
   server.on('connection', (socket: Socket) => {
     const { remoteAddress: address } = socket
     const place = address && proxy.places.take(address, () => socket.destroy())

@@ -19,10 +19,10 @@ export type Closing = (typeof closings)[number]
 /** Never let in; let in once and quiet now; with a request open. */
 export type Kind = 'stranger' | 'idle' | 'busy'
 
-const sentences: Record<Closing, string> = {
+/** What is worth a line. Slow strangers are not: a balancer's probe connects and says nothing. */
+const sentences: Partial<Record<Closing, string>> = {
   full: 'a connection was closed: every other has a request open',
   displaced: 'a connection without a request was closed to make room',
-  slow: 'a connection was closed: its handshake or its head took too long',
 }
 
 export class Places {
@@ -65,11 +65,13 @@ export class Places {
     return new Place({ address, strangers: this.#strangers, idle: this.#idle, end, left, late })
   }
 
-  /** Counts a connection that was closed, and logs a sample. */
+  /** Counts a connection that was closed, and logs a sample where it is worth a line. */
   note(why: Closing, address: string): void {
     const count = (this.closed.get(why) ?? 0) + 1
     this.closed.set(why, count)
-    if (this.#samples.get(why)?.takes()) this.#log('warn', sentences[why], { address, count })
+    const sentence = sentences[why]
+    if (!sentence || !this.#samples.get(why)?.takes()) return
+    this.#log('warn', sentence, { address, count })
   }
 
   #displace(crowd: Crowd): void {
