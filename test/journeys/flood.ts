@@ -64,6 +64,40 @@ export class Flood {
   }
 }
 
+/** Strangers who say all that they have to say, and stay. */
+export class Crowd {
+  readonly #host: string
+  readonly #port: number
+  readonly #open: Socket[] = []
+
+  constructor(host: string, port: number) {
+    this.#host = host
+    this.#port = port
+  }
+
+  /** So many come, a hundred at a time; each has sent `said` before the next hundred comes. */
+  async come(count: number, said: string): Promise<void> {
+    for (let n = 0; n < count; n += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => this.#say(said)))
+    }
+  }
+
+  leave(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  async #say(said: string): Promise<void> {
+    const socket = connect({ host: this.#host, port: this.#port, localAddress: '127.0.0.2' })
+    this.#open.push(socket)
+    const secure = tls.connect({ socket, rejectUnauthorized: false })
+    const closed = new Promise((resolve) => secure.on('error', () => {}).once('close', resolve))
+    const sent = new Promise((resolve) =>
+      secure.resume().once('secureConnect', () => secure.write(said, 'latin1', resolve)),
+    )
+    await Promise.race([closed, sent])
+  }
+}
+
 function speak(socket: Socket, number: number): void {
   if (number % 8 === 0) return void socket.resume()
   if (number % 8 === 1) return void socket.resume().write('GET / HTTP/1.1\r\n\r\n')
