@@ -149,6 +149,26 @@ test('D11: connections are limited in all; open requests keep theirs, and a plac
   for (const { socket } of [...watches, next]) socket.destroy()
 })
 
+test('D11: whoever holds connections and asks nothing more loses the oldest to a newcomer', async (t) => {
+  const made = await world(t, { connections: 3 })
+  const { signer, proxy } = made
+  const kept: Tape[] = []
+  while (kept.length < 3) {
+    const caller = await made.dial()
+    caller.send(requestOf(signer.token('u-ana')))
+    await caller.until('ok')
+    kept.push(caller)
+  }
+  assert.deepEqual(Object.fromEntries(proxy.places.open), { stranger: 0, idle: 3, busy: 0 })
+  const other = await made.dial()
+  other.send(requestOf(signer.token('u-bo')))
+  await other.until('ok')
+  await kept[0]?.closed
+  kept[2]?.send(requestOf(signer.token('u-ana')))
+  await kept[2]?.until(/ok[^]*ok/)
+  for (const { socket } of [...kept, other]) socket.destroy()
+})
+
 test('D11: a user at their own limit, with bodies that stand still, hinders no other', async (t) => {
   const made = await world(t, { streamsPerUser: 5 })
   const { recorder, signer, streams, refused } = made
@@ -309,20 +329,26 @@ test('D11: whoever reads late has the whole answer: no limit of time cuts its en
   assert.equal(streams.count, 0)
 })
 
-test('D11: what waits to be read is bounded in its pieces too, each of which costs more than its byte', async () => {
-  const stuck = new Stuck({ readableHighWaterMark: 1 })
-  const side = new Side(stuck)
-  let sent = 0
-  while (sent < 10_000 && !stuck.isPaused()) {
-    stuck.push('x')
-    sent += 1
-    await new Promise(setImmediate)
-  }
-  assert.ok(sent < 100, `${sent} pieces were kept`)
-  for (let read = 0; read < sent; read += 1) assert.equal((await side.read())?.toString(), 'x')
-  assert.ok(!stuck.isPaused(), 'there is room again')
-  stuck.destroy()
-})
+for (const [what, piece, most] of [
+  ['in bytes', 'x'.repeat(16 * 1024), 8],
+  // Each costs more than the byte that it holds.
+  ['in pieces', 'x', 100],
+] as const) {
+  test(`D11: what waits to be read is bounded ${what}`, async () => {
+    const stuck = new Stuck({ readableHighWaterMark: 1 })
+    const side = new Side(stuck)
+    let sent = 0
+    while (sent < 10_000 && !stuck.isPaused()) {
+      stuck.push(piece)
+      sent += 1
+      await new Promise(setImmediate)
+    }
+    assert.ok(sent <= most, `${sent} pieces were kept`)
+    for (let read = 0; read < sent; read += 1) assert.equal((await side.read())?.toString(), piece)
+    assert.ok(!stuck.isPaused(), 'there is room again')
+    stuck.destroy()
+  })
+}
 
 test('D11: a handshake that is begun and left, over and over, leaves nothing', async (t) => {
   const made = await world(t, { headMs: 500 })
