@@ -54,9 +54,6 @@ test('D11: under a flood of strangers and garbage a revocation cuts, its receipt
     assert.equal(await metric(prod, 'infra_link_up'), 1)
   })
   assert.deepEqual(await eventsAfter(world, before), ['grant.revoked'], 'no stranger is an event')
-  const refused = [...(prod.running?.stderr ?? '').matchAll(/"message":"refused: /g)].length
-  const counted = await metric(prod, 'infra_requests_refused_total{status="401"}')
-  assert.ok(refused < counted, `${refused} lines for what ${counted} strangers said`)
 })
 
 const halfHead = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(60_000)}`
