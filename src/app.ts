@@ -12,6 +12,7 @@ import { fromDatabase } from './db/errors.ts'
 import { newest } from './events.ts'
 import type { Follow } from './follow.ts'
 import type { Hub } from './hub/hub.ts'
+import { inputOf, queryOf } from './input.ts'
 import type { RequestCounts } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { routes } from './routes.ts'
@@ -34,8 +35,6 @@ export type AppParts = Pick<Call, 'db' | 'settings' | 'sealer' | 'authority' | '
 type Env = { Bindings: Partial<Peer> }
 type C = Context<Env>
 export type App = Hono<Env>
-
-const maxBodyBytes = 256 * 1024
 
 export function createApp(parts: AppParts): App {
   const app: App = new Hono<Env>()
@@ -64,7 +63,7 @@ async function answer(c: C, row: Row, parts: AppParts, trusted: BlockList): Prom
   const { db, settings, sealer, authority, providerFetch, hub: links } = parts
   const now = parts.clock()
   const actor = await admitted(c, row.who, parts)
-  const input = { ...(await inputOf(c, row.method)), ...c.req.param() }
+  const input = await inputOf(c.req.raw, row.method, c.req.param())
   const address = addressOf(c, trusted)
   const call: Call = {
     ...{ db, actor, address, now, settings, sealer, authority, links, providerFetch },
@@ -113,50 +112,6 @@ function addressOf(c: C, trusted: BlockList): string {
   return callerAddress(peer, c.req.header('x-forwarded-for'), trusted)
 }
 
-/** The body of a POST or PUT, the query of a GET or DELETE; never both. */
-async function inputOf(c: C, method: Row['method']): Promise<Record<string, unknown>> {
-  return method === 'POST' || method === 'PUT' ? bodyOf(c) : queryOf(c)
-}
-
-/** A form of another site cannot send this content type without asking first (CORS). */
-async function bodyOf(c: C): Promise<Record<string, unknown>> {
-  if (!/^application\/json(\s*;|$)/i.test(c.req.header('content-type') ?? '')) {
-    throw new Failure('invalid', 'the content type must be application/json')
-  }
-  const body = parsed(await textOf(c.req.raw))
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body }
-  throw new Failure('invalid', 'the body must be a JSON object')
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new Failure('invalid', 'the body is not JSON')
-  }
-}
-
-/** Counted as it comes, because the length that a caller announces need not be true. */
-async function textOf({ body }: Request): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > maxBodyBytes) {
-      throw new Failure('invalid', `the body is larger than ${maxBodyBytes} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function queryOf(c: C): Record<string, string> {
-  const all = Object.entries(c.req.queries())
-  const twice = all.find(([, values]) => values.length !== 1)
-  if (twice) throw new Failure('invalid', 'a query parameter is given twice')
-  return Object.fromEntries(all.map(([name, [value]]) => [name, value ?? '']))
-}
-
 function isUpgrade(c: C): boolean {
   return c.req.header('upgrade')?.toLowerCase() === 'websocket'
 }
@@ -164,7 +119,7 @@ function isUpgrade(c: C): boolean {
 /** The stream of events. Whether the reader may still read is asked again before each batch. */
 async function followEvents(c: C, parts: AppParts): Promise<Response> {
   await admitted(c, 'admin', parts)
-  const query = EventQuery.safeParse(queryOf(c))
+  const query = EventQuery.safeParse(queryOf(c.req.url))
   if (!query.success) throw new Failure('invalid', 'after: must be the number of an event')
   const authorization = c.req.header('authorization')
   const mayRead = async (): Promise<void> =>
