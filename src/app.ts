@@ -40,7 +40,7 @@ export function createApp(parts: AppParts): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => notFound(c))
-  app.use(securityHeaders(parts), foreignOrigins(parts))
+  app.use(securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
 
   addHealth(app, parts.db)
   app.get('/.well-known/jwks.json', async (c) =>
@@ -82,6 +82,8 @@ function counted(requests: RequestCounts, who: Who): MiddlewareHandler<Env> {
 export function createHealth(db: Call['db'], metrics: () => string): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
+  app.notFound((c) => c.json({ code: 'not_found', message: 'no such route' }, 404))
+  app.use(securityHeaders(false))
   addHealth(app, db)
   app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
   return app
@@ -174,29 +176,36 @@ function notFound(c: C): Response {
   return c.json({ code: 'invalid', message: 'this route does not take this method' }, 405)
 }
 
+/** With a certificate of our own CA, HSTS would lock people out of the same host's other ports. */
+function isStrict({ url, tls }: AppParts['settings']): boolean {
+  return url.startsWith('https:') && tls.kind !== 'own'
+}
+
 /** Answers are JSON for programs: no browser may frame them, run them, guess at them or keep them. */
-function securityHeaders({ settings }: AppParts) {
-  // With a certificate of our own CA, HSTS would lock people out of the same host's other ports.
-  const isStrict = settings.url.startsWith('https:') && settings.tls.kind !== 'own'
-  return async (c: C, next: () => Promise<void>): Promise<void> => {
+function securityHeaders(isHttpsOnly: boolean): MiddlewareHandler<Env> {
+  return async (c, next) => {
     await next()
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
     c.header('Referrer-Policy', 'no-referrer')
     if (c.req.path.startsWith('/api')) c.header('Cache-Control', 'no-store')
-    if (isStrict) c.header('Strict-Transport-Security', 'max-age=31536000')
+    if (isHttpsOnly) c.header('Strict-Transport-Security', 'max-age=31536000')
   }
 }
 
 /**
  * A page of another site changes nothing here and opens no WebSocket (threats.md L13), whatever
- * credential a browser might send along with it.
+ * credential a browser might send along with it. Browsers say where a page is from in two headers:
+ * either is enough to refuse.
  */
-function foreignOrigins({ settings }: AppParts) {
-  return async (c: C, next: () => Promise<void>): Promise<void> => {
+function foreignOrigins({ settings }: AppParts): MiddlewareHandler<Env> {
+  return async (c, next) => {
     const origin = c.req.header('origin')
+    const site = c.req.header('sec-fetch-site') ?? 'none'
+    const isForeign =
+      (origin !== undefined && origin !== settings.url) || !['same-origin', 'none'].includes(site)
     const isReading = (c.req.method === 'GET' || c.req.method === 'HEAD') && !isUpgrade(c)
-    if (origin !== undefined && !isReading && origin !== settings.url) {
+    if (isForeign && !isReading) {
       throw new Failure('forbidden', 'the request comes from a page of another site')
     }
     await next()

@@ -145,13 +145,16 @@ async function beginOf(
   if (!isWebSocket || !path.startsWith('/')) {
     return { begin, response: new Response(null, { status: 400 }) }
   }
-  const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [
-    name,
-    String(value),
-  ])
-  const request = new Request(`http://localhost${path}`, { headers })
+  const request = new Request(`http://localhost${path}`, { headers: headersOf(incoming) })
   const response = await app.fetch(request, { address: addressOf(incoming), upgrade })
   return { begin, response }
+}
+
+/** As they came: of two Authorization headers Node would show the first alone. */
+function headersOf({ rawHeaders }: IncomingMessage): [string, string][] {
+  return rawHeaders.flatMap((name, at): [string, string][] => {
+    return at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? '']] : []
+  })
 }
 
 async function writeRefusal(socket: Duplex, response: Response): Promise<void> {
@@ -159,8 +162,8 @@ async function writeRefusal(socket: Duplex, response: Response): Promise<void> {
   const head = [
     `HTTP/1.1 ${response.status} Refused`,
     'Connection: close',
-    'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...[...response.headers].map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
