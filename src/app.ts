@@ -12,7 +12,7 @@ import { fromDatabase } from './db/errors.ts'
 import { newest } from './events.ts'
 import type { Follow } from './follow.ts'
 import type { Hub } from './hub/hub.ts'
-import { inputOf, queryOf } from './input.ts'
+import { inputOf, maxBodyBytes, queryOf } from './input.ts'
 import type { RequestCounts } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { routes } from './routes.ts'
@@ -40,7 +40,7 @@ export function createApp(parts: AppParts): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => notFound(c))
-  app.use(securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
+  app.use(longBodies, securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
 
   addHealth(app, parts.db)
   app.get('/.well-known/jwks.json', async (c) =>
@@ -83,7 +83,7 @@ export function createHealth(db: Call['db'], metrics: () => string): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => c.json({ code: 'not_found', message: 'no such route' }, 404))
-  app.use(securityHeaders(false))
+  app.use(longBodies, securityHeaders(false))
   addHealth(app, db)
   app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
   return app
@@ -174,6 +174,17 @@ function notFound(c: C): Response {
   if (others.length === 0) return c.json({ code: 'not_found', message: 'no such route' }, 404)
   c.header('Allow', [...new Set(others.map(({ method }) => method))].join(', '))
   return c.json({ code: 'invalid', message: 'this route does not take this method' }, 405)
+}
+
+/**
+ * Whoever sends a body of no announced length, or of more than any row takes, gets one answer: who
+ * is refused before the end of it could pour on into a connection that stays.
+ */
+async function longBodies(c: C, next: () => Promise<void>): Promise<void> {
+  await next()
+  const length = Number(c.req.header('content-length') ?? 0)
+  const isLong = c.req.header('transfer-encoding') !== undefined || length > maxBodyBytes
+  if (isLong) c.header('Connection', 'close')
 }
 
 /** With a certificate of our own CA, HSTS would lock people out of the same host's other ports. */

@@ -8,7 +8,7 @@ import { Failure } from './wire/failure.ts'
 
 type Input = Record<string, unknown>
 
-const maxBodyBytes = 256 * 1024
+export const maxBodyBytes = 256 * 1024
 /** No shape of ours has more than four levels. */
 const maxDepth = 16
 

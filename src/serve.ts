@@ -25,6 +25,16 @@ const maxMessageBytes = 64 * 1024
 const silenceSeconds = 60
 const unsupported = 1003
 
+/**
+ * How long Node waits for a head and for a whole request, where Bun waits 12 and 120 seconds: a
+ * caller who sends slowly holds a connection, and no more than that.
+ */
+const patience = {
+  headersTimeout: 12_000,
+  requestTimeout: 120_000,
+  connectionsCheckingInterval: 3000,
+}
+
 export function serve(options: Options): Promise<Serving> {
   return 'Bun' in globalThis ? serveOnBun(options) : serveOnNode(options)
 }
@@ -52,13 +62,17 @@ async function serveOnBun({ host, port, tls, app }: Options): Promise<Serving> {
     reusePort: false,
     // Seconds: whoever waits for a receipt is silent for up to a minute.
     idleTimeout: 120,
-    fetch: (request: Request, own: BunServer) =>
-      app.fetch(request, {
+    fetch: (request: Request, own: BunServer) => {
+      // Without a host, or with one that is none, the URL is a path: another part of it would be
+      // read as the path than a proxy before us had read.
+      if (!/^https?:\/\//.test(request.url)) return new Response(null, { status: 400 })
+      return app.fetch(request, {
         address: own.requestIP(request)?.address ?? 'unknown',
         upgrade: asksForWebSocket(request.headers.get('upgrade'))
           ? (begin) => upgradeOnBun(own, request, begin)
           : null,
-      }),
+      })
+    },
     websocket: {
       ...{ maxPayloadLength: maxMessageBytes, perMessageDeflate: false, sendPings: true },
       ...{ idleTimeout: silenceSeconds },
@@ -92,7 +106,9 @@ async function serveOnNode({ host, port, tls, app }: Options): Promise<Serving> 
     { overrideGlobalObjects: false },
   )
   const onRequest = (...both: Parameters<typeof listener>): void => void listener(...both)
-  const server = tls ? createTlsServer(tls, onRequest) : createServer(onRequest)
+  const server = tls
+    ? createTlsServer({ ...tls, ...patience }, onRequest)
+    : createServer(patience, onRequest)
   const sockets = new WebSocketServer({
     ...{ noServer: true, perMessageDeflate: false, maxPayload: maxMessageBytes },
   })
