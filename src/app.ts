@@ -40,7 +40,7 @@ export function createApp(parts: AppParts): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => notFound(c))
-  app.use(longBodies, securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
+  app.use(longBodies(), securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
 
   addHealth(app, parts.db)
   app.get('/.well-known/jwks.json', async (c) =>
@@ -83,7 +83,7 @@ export function createHealth(db: Call['db'], metrics: () => string): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => c.json({ code: 'not_found', message: 'no such route' }, 404))
-  app.use(longBodies, securityHeaders(false))
+  app.use(longBodies(), securityHeaders(false))
   addHealth(app, db)
   app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
   return app
@@ -180,11 +180,13 @@ function notFound(c: C): Response {
  * Whoever sends a body of no announced length, or of more than any row takes, gets one answer: who
  * is refused before the end of it could pour on into a connection that stays.
  */
-async function longBodies(c: C, next: () => Promise<void>): Promise<void> {
-  await next()
-  const length = Number(c.req.header('content-length') ?? 0)
-  const isLong = c.req.header('transfer-encoding') !== undefined || length > maxBodyBytes
-  if (isLong) c.header('Connection', 'close')
+function longBodies(): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    await next()
+    const length = Number(c.req.header('content-length') ?? 0)
+    const isLong = c.req.header('transfer-encoding') !== undefined || length > maxBodyBytes
+    if (isLong) c.header('Connection', 'close')
+  }
 }
 
 /** With a certificate of our own CA, HSTS would lock people out of the same host's other ports. */
