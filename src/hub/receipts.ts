@@ -127,8 +127,8 @@ export class Receipts {
   /** Of instances without a link only so many are kept: their names are their own choice. */
   #forget(destinationId: string): void {
     const gone = this.#at(destinationId).filter(({ links }) => links === 0)
-    for (const { instance } of gone.slice(0, -keptGone)) {
-      this.#known.delete(keyOf(destinationId, instance))
+    for (const one of gone.slice(0, -keptGone)) {
+      this.#known.delete(keyOf(one.destinationId, one.instance))
     }
   }
 
