@@ -7,6 +7,7 @@ import type { Database } from './db/database.ts'
 import { groups, memberships, sessions, users } from './db/schema.ts'
 import { newest, record } from './events.ts'
 import { hashPassword, oneTimePassword } from './passwords.ts'
+import { userSubject } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import type { Changed } from './wire/shared.ts'
 import type { CreatedUser, EditedUser, User, UserEdit, UserRef } from './wire/users.ts'
@@ -97,7 +98,8 @@ export async function deleteUser(
     await tx.delete(users).where(eq(users.id, user.id))
     const destinations = [...new Set([...own, ...(await destinationsOfGroups(tx, groupIds))])]
     const detail = { user: { id: user.id, email: user.email } }
-    const happening = { kind: 'user.deleted', detail, destinations }
+    const subjects = [userSubject(user.id)]
+    const happening = { kind: 'user.deleted', detail, destinations, subjects }
     return { revision: await record(tx, actor, now, happening), destinations }
   })
 }
@@ -152,7 +154,8 @@ async function recordEdit(
   let revision = await newest(tx)
   if (isStanding) {
     const kind = change.disabledAt === null ? 'user.enabled' : 'user.disabled'
-    revision = await record(tx, actor, now, { kind, detail: named, destinations })
+    const subjects = [userSubject(user.id)]
+    revision = await record(tx, actor, now, { kind, detail: named, destinations, subjects })
   }
   if (change.isAdmin !== undefined) {
     const detail = { ...named, admin: change.isAdmin }

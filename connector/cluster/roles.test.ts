@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { grantGroup } from '../../src/wire/access.ts'
 import { type Binding, isIntact } from './binding.ts'
-import { plan, rolesInUse, type Step } from './roles.ts'
+import { Directory } from '../directory.ts'
+import { plan, sorted, type Step } from './roles.ts'
 import { access, cluster, everywhere, found, now, roles } from './fixtures.ts'
 
 function words(steps: Step[]): string[] {
@@ -14,24 +15,26 @@ function words(steps: Step[]): string[] {
 }
 
 test('each role in use is wanted once for each place, and expired grants want nothing', () => {
-  const { usable } = rolesInUse(
+  const directory = new Directory(
     access([
       ['view', null],
       ['view', null],
       ['view', 'web'],
       ['edit', null, '2025-12-31T23:59:59Z'],
     ]),
-    now,
   )
-  assert.deepEqual(usable, [everywhere('view'), { role: 'view', namespace: 'web' }])
+  assert.deepEqual(directory.rolesInUse(now), [
+    everywhere('view'),
+    { role: 'view', namespace: 'web' },
+  ])
 })
 
 test('a role or namespace that would leave its place in a path is never bound', () => {
   const names = ['a/b', '..', 'system:node', 'SYSTEM:masters', 'a b', '']
-  const { usable, unusable } = rolesInUse(
-    access([...names.map((name): [string, null] => [name, null]), ['view', '../kube-system']]),
-    now,
-  )
+  const { usable, unusable } = sorted([
+    ...names.map(everywhere),
+    { role: 'view', namespace: '../kube-system' },
+  ])
   assert.deepEqual(usable, [])
   assert.equal(unusable.length, 7)
 })
