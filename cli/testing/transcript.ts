@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../../src/wire/failure.ts'
+import { printable } from '../../src/wire/names.ts'
 import { processEnded, processStarted } from '../../test/secrets/process.ts'
 import { secret } from '../../test/secrets/record.ts'
 import { run } from '../run.ts'
@@ -44,7 +45,7 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
   let err = ''
   const isInteractive = answers.length > 0
   const ask = async (question: string): Promise<string> => {
-    err += `${printableLines(question)}\n`
+    err += `${printable(question)}\n`
     const answer = answers.shift()
     if (answer === undefined) throw new Failure('invalid', 'nothing was answered')
     return answer
@@ -53,7 +54,7 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
     env,
     isInteractive,
     out: (text) => (out += `${printableLines(text)}\n`),
-    err: (text) => (err += `${printableLines(text)}\n`),
+    err: (line) => (err += `${printable(line)}\n`),
     ask,
     askSecret: async (question) => {
       const answer = await ask(question)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { grantGroup } from '../../src/wire/access.ts'
-import { type Binding, isIntact } from './binding.ts'
+import { type Binding, type ClusterApi, isIntact } from './binding.ts'
 import { Directory } from '../directory.ts'
 import { plan, sorted, type Step } from './roles.ts'
 import { access, cluster, everywhere, found, now, roles } from './fixtures.ts'
@@ -139,9 +139,14 @@ test('what others made is never touched: other labels, another destination, anot
   const unlabelled = found(everywhere('view'), ({ metadata }) => (metadata.labels = {}))
   const foreign = found(everywhere('view'), () => {}, 'd2')
   const borrowed = found(everywhere('view'), ({ metadata }) => (metadata.name = 'theirs'))
-  for (const each of [unlabelled, foreign, borrowed]) keep(clusterRoleBindings, each)
+  const relabelled = found(everywhere('edit'), ({ metadata }) => {
+    metadata.labels['app.kubernetes.io/instance'] = 'd2'
+  })
+  for (const each of [unlabelled, foreign, borrowed, relabelled]) keep(clusterRoleBindings, each)
   const before = structuredClone([...objects])
-  const { take, settled, complaints } = roles(t, ask, null)
+  // Also where an answer ignores which labels were asked for.
+  const all: ClusterApi = (method, path, body) => ask(method, path.replace(/\?.*/, ''), body)
+  const { take, settled, complaints } = roles(t, all, null)
   take(access([['view', null]]))
   await settled()
   assert.deepEqual([...objects], before)
