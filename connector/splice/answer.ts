@@ -4,6 +4,7 @@ import {
   isClosing,
   linesOf,
   readFields,
+  valuesOf,
   type Field,
   type Framing,
 } from '../door/http1.ts'
@@ -34,14 +35,24 @@ export function readAnswer(text: string, method: string): AnswerHead {
   if (code === undefined) throw new Refusal(502, 'its status line can not be read')
   const status = Number(code)
   const fields = readFields(rest, textual)
+  // RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and some would not read this one.
+  if (minor === '0' && valuesOf(fields, 'transfer-encoding').length > 0) {
+    throw new Refusal(502, 'it has a transfer coding in HTTP/1.0')
+  }
   const framing = answerFraming(status, method, fields)
   const keepAlive = minor === '1' && framing.kind !== 'until-close' && !isClosing(fields)
   return { status, reason, fields, framing, keepAlive }
 }
 
-/** RFC 9112 section 6.3: these have no body, whatever their head says. */
+/** RFC 9112 section 6.3: some have no body, whatever their head says. */
 function answerFraming(status: number, method: string, fields: Field[]): Framing {
   const declared = framingOf(fields)
+  if (status < 200 || status === 204) {
+    // RFC 9110 section 8.6 forbids to say otherwise, since some callers would believe it and take
+    // the next answer for a body.
+    const isEmpty = declared.kind === 'none' || (declared.kind === 'length' && !declared.length)
+    if (!isEmpty) throw new Refusal(502, `it gives a body to a ${status}`)
+  }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'none' }
   return declared.kind === 'none' ? { kind: 'until-close' } : declared
 }

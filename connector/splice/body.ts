@@ -55,7 +55,11 @@ const lines = {
   size: { begun: /^[0-9A-Fa-f]{1,8}\r?$/, whole: /^[0-9A-Fa-f]{1,8}\r\n$/ },
   'data-end': { begun: /^\r$/, whole: /^\r\n$/ },
   'body-end': { begun: /^\r$/, whole: /^\r\n$/ },
-  trailer: { begun: /^[\t -~]*\r?$/, whole: /^[\t -~]*\r\n$/ },
+  // A field line, or the blank one. A line without a name would be read by some as folded.
+  trailer: {
+    begun: /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t -~]*\r?)?|\r)$/,
+    whole: /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*)?\r\n$/,
+  },
 }
 
 /**

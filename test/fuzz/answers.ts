@@ -35,7 +35,9 @@ const asked = [
 ]
 
 export function answerCase(random: Random): Case {
-  const lead = random.once(8) ? random.pick([early, early.repeat(3), early.repeat(20), 'HTTP/1.1 100 Continue\r\n\r\n']) : ''
+  const lead = random.once(8)
+    ? random.pick([early, early.repeat(3), early.repeat(20), 'HTTP/1.1 100 Continue\r\n\r\n'])
+    : ''
   let text = lead + answerText(random)
   if (random.once(4)) text = damaged(text, random)
   if (random.once(10)) text += random.pick([forged, '\r\n', '\0', 'x'])
@@ -70,5 +72,12 @@ function bodyFor(framing: string, isOdd: boolean, random: Random): string {
   if (/chunked/i.test(framing)) {
     return random.pick(isOdd && random.once(2) ? odd.oddChunkedBodies : odd.chunkedBodies)
   }
-  return random.pick(['', 'ok', '{"kind":"Status"}', forged, '\0\xff', 'x'.repeat(random.below(400))])
+  return random.pick([
+    '',
+    'ok',
+    '{"kind":"Status"}',
+    forged,
+    '\0\xff',
+    'x'.repeat(random.below(400)),
+  ])
 }

@@ -73,7 +73,8 @@ export class ApiServer {
     const number = this.arrivals.push(arrival) - 1
     connection.asked = number
     if (this.#way.isEarly) this.#answer(connection, number, head)
-    else if (this.#way.continues && /^expect: /im.test(head)) connection.end.write('HTTP/1.1 100 Continue\r\n\r\n')
+    else if (this.#way.continues && /^expect: /im.test(head))
+      connection.end.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 }
 

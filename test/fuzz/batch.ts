@@ -46,6 +46,9 @@ function judge(one: Case, seen: Seen, readings: Message[][]): Judged {
   if (seen.hangs) wrong.push('it is served for ever')
   if (seen.leftOver > 0) wrong.push('a stream is held for ever')
   if (seen.refused.some(({ status }) => status === 500)) wrong.push('the connector failed')
-  const carried = one.hostile === 'caller' ? others.flat() : second.filter((read) => read.status >= 200 && seen.refused.length === 0)
+  const carried =
+    one.hostile === 'caller'
+      ? others.flat()
+      : second.filter((read) => read.status >= 200 && seen.refused.length === 0)
   return { one, seen, wrong, isAccepted: carried.some(({ state }) => state === 'whole') }
 }

@@ -12,7 +12,8 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** Of a caller's headers, those that may reach the API server; the rest is ours or is nobody's. */
 const passes =
   /^(accept|accept-encoding|accept-language|content-type|content-encoding|content-length|user-agent|cache-control|if-match|if-modified-since|if-none-match|if-range|if-unmodified-since|range|expect|kubectl-.*)$/
-const passesInUpgrade = /^(sec-websocket-(extensions|key|protocol|version)|x-stream-protocol-version)$/
+const passesInUpgrade =
+  /^(sec-websocket-(extensions|key|protocol|version)|x-stream-protocol-version)$/
 
 /** Who sent a request, by the one token in it; undefined: nobody who may be let in. */
 export function senderOf(said: Message): UserId | undefined {

@@ -51,7 +51,8 @@ function compare(carried: Message, said: Message, second: Reading, isLast: boole
     if (!whole.startsWith(body)) wrong.push('part of a body that nobody sent')
     return wrong
   }
-  if (said.state !== 'whole' || second.state !== 'whole') wrong.push('carried whole, sent otherwise')
+  if (said.state !== 'whole' || second.state !== 'whole')
+    wrong.push('carried whole, sent otherwise')
   if (said.odd || carried.odd) wrong.push(`carried in spite of ${said.odd || carried.odd}`)
   if (body !== whole || body !== second.body) wrong.push('the body is read in two ways')
   if (Object.keys(carried.trailers).length > 0) wrong.push('a trailer was passed on')
@@ -68,7 +69,9 @@ function behindUpgrade(seen: Seen, received: Message[][], said: Message[], sent:
     const last = messages.at(-1)
     if (!last?.last || last.state !== 'whole') return []
     const rest = seen.received[at]?.slice(last.end) ?? ''
-    const own = sent.slice(said[seen.arrivals.findLastIndex(({ connection }) => connection === at)]?.end ?? sent.length)
+    const own = sent.slice(
+      said[seen.arrivals.findLastIndex(({ connection }) => connection === at)]?.end ?? sent.length,
+    )
     const hasSwitched = seen.got.some((text) => text.includes('HTTP/1.1 101 '))
     if (!hasSwitched && rest !== '') return ['bytes behind an upgrade that was refused']
     return own.startsWith(rest) ? [] : ['bytes behind an upgrade that nobody sent']
@@ -103,5 +106,7 @@ function wrongAnswer(answer: Message, number: number, mayBeCut: boolean): string
   if (answer.fields['x-answer']?.join() !== String(number)) return ['the answer to another request']
   const body = answer.method === 'HEAD' || answer.status === 101 ? '' : bodyOf(number)
   if (answer.state === 'cut' && mayBeCut) return []
-  return answer.state === 'whole' && bytesOf(answer) === body ? [] : ['not the answer that was given']
+  return answer.state === 'whole' && bytesOf(answer) === body
+    ? []
+    : ['not the answer that was given']
 }

@@ -80,7 +80,8 @@ function wrongBehind(first: Message, given: Message | undefined, one: Case, seen
 
 function wrongNext({ arrivals }: Seen, got: Message[], isClean: boolean): string[] {
   if (arrivals.length < 2) return []
-  const wrong = arrivals[1]?.connection === 0 && !isClean ? ['a doubtful connection was used again'] : []
+  const wrong =
+    arrivals[1]?.connection === 0 && !isClean ? ['a doubtful connection was used again'] : []
   const next = got.filter(isFinal)[1]
   const isOwn = next?.fields['x-answer']?.join() === '1' && bytesOf(next) === bodyOf(1)
   return isOwn ? wrong : [...wrong, 'the next request was not given its own answer']

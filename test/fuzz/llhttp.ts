@@ -11,15 +11,14 @@ export type Reading = {
 }
 
 type Exports = {
-  memory: WebAssembly.Memory
+  memory: { buffer: ArrayBuffer }
   _initialize(): void
   llhttp_alloc(type: number): number
   llhttp_free(parser: number): void
   llhttp_execute(parser: number, at: number, length: number): number
   llhttp_finish(parser: number): number
   llhttp_get_method(parser: number): number
-  llhttp_get_status_code(parser: number): number
-  llhttp_message_needs_eof(parser: number): number
+  llhttp_set_lenient_keep_alive(parser: number, isOn: number): void
   malloc(size: number): number
   free(at: number): void
 }
@@ -36,6 +35,14 @@ let readings: Reading[] = []
 let methods: string[] | null = null
 let isOpen = false
 let isLast = false
+
+/** Neither runtime's types are meant for both; this much is the same. */
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: {
+    Module: new (bytes: Buffer) => object
+    Instance: new (module: object, imports: object) => { exports: Exports }
+  }
+}
 
 const wasm: Exports = load()
 
@@ -54,7 +61,7 @@ function load(): Exports {
       headsUp(parser, status, stays !== 0),
     wasm_on_message_complete: () => complete(),
   }
-  const made = new WebAssembly.Instance(module, { env: on }).exports as unknown as Exports
+  const made = new WebAssembly.Instance(module, { env: on }).exports
   made._initialize()
   return made
 }
@@ -81,8 +88,12 @@ function headsUp(parser: number, status: number, stays: boolean): number {
     const finals = readings.filter((read) => read.status >= 200).length
     reading.method = methods[Math.max(0, finals - 1)] ?? 'GET'
   }
-  isLast = !stays
-  return methods !== null && reading.method === 'HEAD' ? noBody : 0
+  const isInterim = methods !== null && status < 200 && status !== 101
+  isLast = !stays && !isInterim
+  // What undici says here, and 304, whose length is that of another answer.
+  const isBodiless =
+    methods !== null && (status < 200 || status === 304 || reading.method === 'HEAD')
+  return isBodiless ? noBody : 0
 }
 
 function complete(): number {
@@ -111,6 +122,8 @@ function read(text: string, asked: string[] | null, isClosed: boolean): Reading[
   const at = wasm.malloc(bytes.length + 1)
   const parser = wasm.llhttp_alloc(asked === null ? types.request : types.answer)
   new Uint8Array(wasm.memory.buffer, at, bytes.length).set(bytes)
+  // It takes an interim answer's `Connection: close` for the end of all; the rest is looked at here.
+  if (asked !== null) wasm.llhttp_set_lenient_keep_alive(parser, 1)
   const error = wasm.llhttp_execute(parser, at, bytes.length)
   if (error !== 0 && error !== pausedByUpgrade) spoil()
   else if (isClosed && isOpen && wasm.llhttp_finish(parser) !== 0) spoil()

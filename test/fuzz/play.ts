@@ -1,5 +1,13 @@
 /** Plays a case on the real data path, over connections in memory, and tells all that was seen. */
-import { accessTo, account, grantOf, group, HandClock, renew, user } from '../../connector/fixtures.ts'
+import {
+  accessTo,
+  account,
+  grantOf,
+  group,
+  HandClock,
+  renew,
+  user,
+} from '../../connector/fixtures.ts'
 import { HeldAccess } from '../../connector/access.ts'
 import { Door } from '../../connector/door/door.ts'
 import { Proxy } from '../../connector/splice/proxy.ts'
@@ -75,7 +83,11 @@ export async function play(one: Case): Promise<Seen> {
       return new Side(near)
     },
     log: (_level, message, facts) =>
-      void refused.push({ status: Number(facts?.['status']), message, cause: String(facts?.['cause']) }),
+      void refused.push({
+        status: Number(facts?.['status']),
+        message,
+        cause: String(facts?.['cause']),
+      }),
     streamLog: 'none',
   })
   const callers: Caller[] = []

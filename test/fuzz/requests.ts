@@ -47,7 +47,15 @@ export function requestCase(random: Random): Case {
 }
 
 export function planOf(random: Random): Plan {
-  const answers = ['counted', 'counted', 'counted', 'chunked', 'chunked', 'closing', 'early'] as const
+  const answers = [
+    'counted',
+    'counted',
+    'counted',
+    'chunked',
+    'chunked',
+    'closing',
+    'early',
+  ] as const
   return { answer: random.pick(answers), switches: random.once(2) }
 }
 
@@ -56,36 +64,73 @@ export function requestOf(token: string, random: Random): Parts {
   fields.push(...random.picks(harmless, random.below(4)))
   if (random.once(20)) fields.push('Connection: close')
   if (random.once(10)) return upgradeOf(fields, random)
-  const method = random.pick(['GET', 'GET', 'GET', 'POST', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
+  const method = random.pick([
+    'GET',
+    'GET',
+    'GET',
+    'POST',
+    'POST',
+    'PUT',
+    'PATCH',
+    'DELETE',
+    'HEAD',
+    'OPTIONS',
+  ])
   const line = `${method} ${random.pick(targets)} HTTP/1.1`
   const bodies = { GET: 8, HEAD: 8, OPTIONS: 8, DELETE: 3, POST: 1, PUT: 1, PATCH: 1 }
-  if (!random.once(bodies[method as keyof typeof bodies])) return { line, fields, framing: '', body: '' }
+  if (!random.once(bodies[method as keyof typeof bodies]))
+    return { line, fields, framing: '', body: '' }
   if (random.once(6)) fields.push('Expect: 100-continue')
   if (random.once(2)) {
     const body = random.pick(odd.chunkedBodies)
     return { line, fields, framing: 'Transfer-Encoding: chunked', body }
   }
-  const body = random.pick(['', '{}', '0\r\n\r\n', odd.hidden, '\0\x01\xff', 'x'.repeat(random.below(400))])
+  const body = random.pick([
+    '',
+    '{}',
+    '0\r\n\r\n',
+    odd.hidden,
+    '\0\x01\xff',
+    'x'.repeat(random.below(400)),
+  ])
   return { line, fields, framing: `Content-Length: ${body.length}`, body }
 }
 
 function upgradeOf(fields: string[], random: Random): Parts {
   const line = 'GET /api/v1/namespaces/web/pods/a/exec?command=sh HTTP/1.1'
   const lines = random.pick(upgrades)
-  return { line, fields: [...fields, ...lines], framing: '', body: random.pick(['', '', '\0\x01', odd.hidden]) }
+  return {
+    line,
+    fields: [...fields, ...lines],
+    framing: '',
+    body: random.pick(['', '', '\0\x01', odd.hidden]),
+  }
 }
 
 const bends: ((parts: Parts, random: Random) => Parts)[] = [
   (parts, random) => ({ ...parts, line: random.pick(odd.requestLines) }),
   (parts, random) => ({ ...parts, framing: random.pick(odd.framings) }),
-  (parts, random) => ({ ...parts, framing: random.pick(odd.framings), body: random.pick(odd.chunkedBodies) + odd.hidden }),
-  (parts, random) => ({ ...parts, framing: 'Transfer-Encoding: chunked', body: random.pick(odd.oddChunkedBodies) }),
+  (parts, random) => ({
+    ...parts,
+    framing: random.pick(odd.framings),
+    body: random.pick(odd.chunkedBodies) + odd.hidden,
+  }),
+  (parts, random) => ({
+    ...parts,
+    framing: 'Transfer-Encoding: chunked',
+    body: random.pick(odd.oddChunkedBodies),
+  }),
   (parts, random) => withField(parts, random.pick(odd.identities), random),
   (parts, random) => withField(parts, random.pick(odd.oddFields), random),
   (parts, random) => withField(parts, cased(random.pick(odd.identities), random), random),
   (parts) => ({ ...parts, fields: parts.fields.filter((field) => !field.startsWith('Host')) }),
   (parts) => ({ ...parts, fields: parts.fields.filter((field) => !field.startsWith('Auth')) }),
-  (parts, random) => withField(parts, `Authorization: Bearer ${tokens[random.pick(['u-ana', 'u-bo'] as const)]}`, random),
+  (parts, random) =>
+    withField(
+      parts,
+      `Authorization: Bearer ${tokens[random.pick(['u-ana', 'u-bo'] as const)]}`,
+      random,
+    ),
 ]
 
 function bent(parts: Parts, random: Random): Parts {
@@ -93,11 +138,16 @@ function bent(parts: Parts, random: Random): Parts {
 }
 
 function withField(parts: Parts, field: string, random: Random): Parts {
-  return { ...parts, fields: parts.fields.toSpliced(random.below(parts.fields.length + 1), 0, field) }
+  return {
+    ...parts,
+    fields: parts.fields.toSpliced(random.below(parts.fields.length + 1), 0, field),
+  }
 }
 
 function cased(line: string, random: Random): string {
-  return line.replaceAll(/[a-z]/gi, (letter) => random.once(2) ? letter.toUpperCase() : letter.toLowerCase())
+  return line.replaceAll(/[a-z]/gi, (letter) =>
+    random.once(2) ? letter.toUpperCase() : letter.toLowerCase(),
+  )
 }
 
 function together({ line, fields, framing, body }: Parts): string {

@@ -106,6 +106,10 @@ func (m *message) takeBody(body io.Reader, in *place, all []byte) {
 	m.Body, m.End = read, in.at()
 	if err != nil {
 		*m = m.fail(err)
+		// net/http says this too of trailers whose end has not come yet.
+		if strings.Contains(m.Error, "long trailer") && !bytes.Contains(all[m.End:], []byte("\r\n\r\n")) {
+			m.State = "cut"
+		}
 		return
 	}
 	m.State = "whole"
