@@ -24,9 +24,14 @@ export function judgeCaller(one: Case, seen: Seen, { said, received, got }: Read
     if (!own || !other) wrong.push('carried what nobody reads as a request')
     else wrong.push(...compare(message, own, other, isLast))
   }
+  if (received.some((messages) => usersOf(messages) > 1)) wrong.push('two users on one connection')
   wrong.push(...behindUpgrade(seen, received, said, sent))
   const methods = (carried ?? []).map(({ method }) => method)
   return [...wrong, ...judgeAnswers(one, seen, { said, got, methods })]
+}
+
+function usersOf(messages: Message[]): number {
+  return new Set(messages.flatMap(({ fields }) => fields?.['impersonate-user'] ?? [])).size
 }
 
 /** What was carried, in order; null: the connections hold more or fewer requests than that. */
