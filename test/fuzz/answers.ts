@@ -13,7 +13,7 @@ const statusLines = [
 ]
 // prettier-ignore
 const oddStatusLines = [
-  'HTTP/1.0 200 OK', 'HTTP/1.1 200', 'HTTP/1.1 200 ', 'HTTP/1.1  200 OK', 'HTTP/1.1 2000 OK', 'HTTP/1.1 20 OK', 'HTTP/1.1 099 X', 'HTTP/1.1 600 X',
+  'HTTP/1.0 200 OK', 'HTTP/1.0 200 OK', 'HTTP/1.0 404 Not Found', 'HTTP/1.1 101 Switching Protocols', 'HTTP/1.1 200', 'HTTP/1.1 200 ', 'HTTP/1.1  200 OK', 'HTTP/1.1 2000 OK', 'HTTP/1.1 20 OK', 'HTTP/1.1 099 X', 'HTTP/1.1 600 X',
   'HTTP/2 200', 'HTTP/2.0 200 OK', 'http/1.1 200 OK', 'HTTP/1.1 200 \xe4', 'HTTP/1.1 200 a\0b', 'ICY 200 OK', 'HTTP/1.1 101 Switching Protocols', 'garbage', '',
   '\r\nHTTP/1.1 200 OK', 'HTTP/1.1 100 Continue', 'HTTP/1.1 103 Early Hints', 'HTTP/1.1 199 X', 'HTTP/1.1 +20 OK', 'HTTP/1.2 200 OK', 'GET / HTTP/1.1', 'HTTP/1.1 200\tOK',
 ]
@@ -56,11 +56,12 @@ export function answerCase(random: Random): Case {
 }
 
 function answerText(random: Random): string {
-  const isOdd = random.once(3)
+  const isOdd = random.once(2)
   const line = isOdd && random.once(2) ? random.pick(oddStatusLines) : random.pick(statusLines)
   let framing = isOdd && random.once(2) ? random.pick(odd.framings) : random.pick(framings)
   const lines = random.picks(fields, random.below(4))
   if (isOdd && random.once(3)) lines.push(random.pick(odd.oddFields))
+  if (line.includes(' 101 ')) lines.push('Connection: Upgrade', 'Upgrade: websocket')
   const bodiless = /^HTTP\/1\.1 (?:1|204|304)/.test(line) && !random.once(5)
   if (bodiless && random.once(2)) framing = ''
   const body = bodiless ? '' : bodyFor(framing, isOdd, random)

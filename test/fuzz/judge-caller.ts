@@ -31,7 +31,7 @@ export function judgeCaller(one: Case, seen: Seen, { said, received, got }: Read
 }
 
 function usersOf(messages: Message[]): number {
-  return new Set(messages.flatMap(({ fields }) => fields?.['impersonate-user'] ?? [])).size
+  return new Set(messages.flatMap(({ fields }) => fields['impersonate-user'] ?? [])).size
 }
 
 /** What was carried, in order; null: the connections hold more or fewer requests than that. */

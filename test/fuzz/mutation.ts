@@ -32,6 +32,7 @@ const damages: Damage[] = [
     return at < 0 ? text : spliced(text, at, 2, random.pick(['\n', '\r', '\r\r\n', '\n\r', '']))
   },
   (text, random) => text.slice(0, place(text, random)),
+  (text, random) => text.replaceAll('\r\n', random.pick(['\n', '\r', '\n\n'])),
 ]
 
 export function damaged(text: string, random: Random): string {

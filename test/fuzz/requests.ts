@@ -115,11 +115,8 @@ const bends: ((parts: Parts, random: Random) => Parts)[] = [
     framing: random.pick(odd.framings),
     body: random.pick(odd.chunkedBodies) + odd.hidden,
   }),
-  (parts, random) => ({
-    ...parts,
-    framing: 'Transfer-Encoding: chunked',
-    body: random.pick(odd.oddChunkedBodies),
-  }),
+  (parts, random) => withChunks(parts, random.pick(odd.oddChunkedBodies)),
+  (parts, random) => withChunks(parts, random.pick(odd.oddChunkedBodies)),
   (parts, random) => withField(parts, random.pick(odd.identities), random),
   (parts, random) => withField(parts, random.pick(odd.oddFields), random),
   (parts, random) => withField(parts, cased(random.pick(odd.identities), random), random),
@@ -135,6 +132,10 @@ const bends: ((parts: Parts, random: Random) => Parts)[] = [
 
 function bent(parts: Parts, random: Random): Parts {
   return random.picks(bends, 1 + random.below(2)).reduce((made, bend) => bend(made, random), parts)
+}
+
+function withChunks(parts: Parts, body: string): Parts {
+  return { ...parts, framing: 'Transfer-Encoding: chunked', body }
 }
 
 function withField(parts: Parts, field: string, random: Random): Parts {

@@ -50,7 +50,7 @@ func (p *place) at() int { return p.size - p.below.Len() - p.Buffered() }
 func readRequests(all []byte) []message {
 	messages := []message{}
 	for in := placeIn(all); in.at() < in.size; {
-		m := message{Start: in.at()}
+		m := begun(in, "")
 		request, err := http.ReadRequest(in.Reader)
 		m.Head = in.at()
 		if err != nil {
@@ -74,7 +74,7 @@ func readAnswers(all []byte, methods []string) []message {
 	messages := []message{}
 	in := placeIn(all)
 	for finals := 0; in.at() < in.size && finals < len(methods); {
-		m := message{Start: in.at(), Method: methods[finals]}
+		m := begun(in, methods[finals])
 		answer, err := http.ReadResponse(in.Reader, &http.Request{Method: methods[finals]})
 		m.Head = in.at()
 		if err != nil {
@@ -99,6 +99,11 @@ func readAnswers(all []byte, methods []string) []message {
 		}
 	}
 	return messages
+}
+
+func begun(in *place, method string) message {
+	none := map[string][]string{}
+	return message{Start: in.at(), Method: method, Fields: none, Trailers: none}
 }
 
 func (m *message) takeBody(body io.Reader, in *place, all []byte) {
