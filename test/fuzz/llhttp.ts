@@ -12,7 +12,6 @@ export type Reading = {
 
 type Exports = {
   memory: { buffer: ArrayBuffer }
-  _initialize(): void
   llhttp_alloc(type: number): number
   llhttp_free(parser: number): void
   llhttp_execute(parser: number, at: number, length: number): number
@@ -40,7 +39,10 @@ let isLast = false
 const { WebAssembly } = globalThis as unknown as {
   WebAssembly: {
     Module: new (bytes: Buffer) => object
-    Instance: new (module: object, imports: object) => { exports: Exports }
+    Instance: new (
+      module: object,
+      imports: object,
+    ) => { exports: Exports & { ['_initialize'](): void } }
   }
 }
 
@@ -62,7 +64,7 @@ function load(): Exports {
     wasm_on_message_complete: () => complete(),
   }
   const made = new WebAssembly.Instance(module, { env: on }).exports
-  made._initialize()
+  made['_initialize']()
   return made
 }
 

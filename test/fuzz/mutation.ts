@@ -62,7 +62,7 @@ function spliced(text: string, at: number, remove: number, add: string): string 
 export function pieces(text: string, random: Random): string[] {
   const way = random.below(8)
   if (way < 3) return [text]
-  if (way === 3 && text.length < 400) return [...text]
+  if (way === 3 && text.length < 400) return text.split('')
   if (way === 4) return text.split(/(?<=\r)(?=\n)|(?<=\n)/)
   const cuts = Array.from({ length: 1 + random.below(6) }, () => random.below(text.length + 1))
   const ends = [...cuts.toSorted((a, b) => a - b), text.length]

@@ -11,6 +11,14 @@ export function refusalIn({ status, fields, body, method, last, state }: Message
     fields['content-type']?.[0] === 'application/json'
   // A refused HEAD has no body, and whoever reads it as another method finds it cut.
   if (!isOurs || method === 'HEAD' || !body || state !== 'whole') return isOurs
-  const said = JSON.parse(Buffer.from(body, 'base64').toString()) as Record<string, unknown>
-  return said['kind'] === 'Status' && said['status'] === 'Failure' && said['code'] === status
+  return isStatus(Buffer.from(body, 'base64').toString(), status)
+}
+
+function isStatus(text: string, status: number): boolean {
+  try {
+    const said = JSON.parse(text) as Record<string, unknown>
+    return said['kind'] === 'Status' && said['status'] === 'Failure' && said['code'] === status
+  } catch {
+    return false
+  }
 }

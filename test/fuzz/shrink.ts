@@ -6,9 +6,9 @@ import type { Oracle } from './oracle.ts'
 const mostTries = 600
 
 export async function shrunk(one: Case, wrong: string[], oracle: Oracle): Promise<Case> {
-  let tries = 0
+  const tried = { times: 0 }
   const shows = async (smaller: Case): Promise<boolean> => {
-    tries += 1
+    tried.times += 1
     const [judged] = await judgeAll([smaller], oracle)
     return judged?.wrong.join() === wrong.join()
   }
@@ -18,7 +18,8 @@ export async function shrunk(one: Case, wrong: string[], oracle: Oracle): Promis
   const together = { ...one, [part]: [one[part].join('')] }
   if (await shows(together)) best = together
   for (let size = 256; size >= 1; size = size >> 1) {
-    for (let at = 0; at < best[part].join('').length && tries < mostTries;) {
+    for (let at = 0; at < best[part].join('').length;) {
+      if (tried.times >= mostTries) return best
       const smaller = { ...best, [part]: without(best[part], at, size) }
       if (await shows(smaller)) best = smaller
       else at += size
