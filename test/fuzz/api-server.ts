@@ -2,7 +2,7 @@
  * The API server's end of a case: keeps every byte, answers what it takes for requests, and tells
  * each answer apart by a number. It trusts what it reads; whether it should is for the judges.
  */
-import type { Plan } from './case.ts'
+import type { Plan } from './cases/case.ts'
 import type { End } from './pipe.ts'
 
 export class Connection {

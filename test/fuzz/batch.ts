@@ -1,5 +1,5 @@
 /** Plays cases side by side, has them read by the oracle in one batch, and judges each. */
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import { judgeCaller } from './judge-caller.ts'
 import { judgeUpstream } from './judge-upstream.ts'
 import type { Ask, Message, Oracle } from './oracle.ts'

@@ -1,10 +1,10 @@
 /** Case after case of one seed, until something is found or there have been enough. */
-import { answerCase } from './answers.ts'
+import { answerCase } from './cases/answers.ts'
 import { judgeAll, type Judged } from './batch.ts'
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import type { Oracle } from './oracle.ts'
-import { Random } from './random.ts'
-import { requestCase } from './requests.ts'
+import { Random } from './cases/random.ts'
+import { requestCase } from './cases/requests.ts'
 import type { Tally } from './tally.ts'
 
 const sideBySide = 64

@@ -2,7 +2,7 @@
 import { account } from '../../connector/fixtures.ts'
 import type { Message } from './oracle.ts'
 import { groupsOf, peer } from './play.ts'
-import { tokens, type UserId } from './tokens.ts'
+import { tokens, type UserId } from './cases/tokens.ts'
 
 const userOf = new Map(
   Object.entries(tokens).map(([user, token]) => [`Bearer ${token}`, user as UserId]),

@@ -2,7 +2,7 @@
  * Judges what came of a caller's bytes: each request was refused, and nothing of it or behind it
  * carried; or the API server received one request that is what two other parsers read.
  */
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import { wrongIn } from './identity.ts'
 import { requestsIn, type Reading } from './llhttp.ts'
 import { refusalIn } from './refusal.ts'

@@ -2,7 +2,7 @@
  * Judges what came of an API server's bytes: the caller received what two other parsers read of
  * them, or a 502, or a connection that closed; and an odd answer's connection was not used again.
  */
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import { bodyOf } from './api-server.ts'
 import { bytesOf } from './judge-caller.ts'
 import { answersIn, type Reading } from './llhttp.ts'

@@ -14,9 +14,9 @@ import { Proxy } from '../../connector/splice/proxy.ts'
 import { Side } from '../../connector/splice/splice.ts'
 import { Streams } from '../../connector/streams.ts'
 import { answerOf, ApiServer, type Arrival, type Connection } from './api-server.ts'
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import { pipe, type End } from './pipe.ts'
-import { issuedAt, publicKey } from './tokens.ts'
+import { issuedAt, publicKey } from './cases/tokens.ts'
 
 export type Seen = {
   /** What the API server received, a text a connection, and on which each request came. */

@@ -1,6 +1,6 @@
 /** Takes away from a case what it does not need in order to show the same. */
 import { judgeAll } from './batch.ts'
-import type { Case } from './case.ts'
+import type { Case } from './cases/case.ts'
 import type { Oracle } from './oracle.ts'
 
 const mostTries = 600

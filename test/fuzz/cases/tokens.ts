@@ -2,7 +2,7 @@
  * Tokens of two users, signed once by a key that nobody has any more: the bytes of a case must be
  * the same whenever it is repeated, and a signature of ES256 never is.
  */
-import type { PublicKey } from '../../src/wire/access.ts'
+import type { PublicKey } from '../../../src/wire/access.ts'
 
 export const issuedAt = Date.parse('2026-01-01T00:00:00Z')
 
