@@ -16,10 +16,11 @@ import { bad, keysOf, readToken, refuseUntimely, type Claims, type Keys } from '
 /** A request let in: the user, and the groups to be impersonated with. */
 export type Admitted = { userId: string; sessionId: string; email: string; groups: string[] }
 
-const maxCached = 10_000
+const maxRemembered = 10_000
 
 export class Door {
   readonly #access: HeldAccess
+  readonly #most: number
   /** Tokens whose signature and claims were good, by their exact bytes. Oldest first. */
   readonly #verified = new Map<string, Claims>()
   #keys: Keys = new Map()
@@ -28,8 +29,14 @@ export class Door {
   /** The very list that `#trusted` was made from: beats renew Access without a new one. */
   #seen: PublicKey[] | null = null
 
-  constructor({ access }: { access: HeldAccess }) {
+  constructor({ access, most = maxRemembered }: { access: HeldAccess; most?: number }) {
     this.#access = access
+    this.#most = most
+  }
+
+  /** How many tokens need not be verified again. */
+  get remembered(): number {
+    return this.#verified.size
   }
 
   /**
@@ -58,7 +65,7 @@ export class Door {
     const access = this.#access.current
     if (!access) throw bad('there is no Access to judge it by')
     const claims = readToken(token, this.#keys, access)
-    const oldest = this.#verified.size >= maxCached ? this.#verified.keys().next() : null
+    const oldest = this.#verified.size >= this.#most ? this.#verified.keys().next() : null
     if (oldest && !oldest.done) this.#verified.delete(oldest.value)
     this.#verified.set(token, claims)
     return claims
@@ -68,12 +75,14 @@ export class Door {
   #trustCurrentKeys(): void {
     const access = this.#access.current
     if (!access || access.signingKeys === this.#seen) return
-    this.#seen = access.signingKeys
     const trusted = JSON.stringify([access.issuer, access.destination.id, access.signingKeys])
-    if (trusted === this.#trusted) return
-    this.#trusted = trusted
-    this.#verified.clear()
-    this.#keys = keysOf(access.signingKeys)
+    if (trusted !== this.#trusted) {
+      this.#verified.clear()
+      // Where they are no keys this fails at every request, and nobody is let in by the old ones.
+      this.#keys = keysOf(access.signingKeys)
+      this.#trusted = trusted
+    }
+    this.#seen = access.signingKeys
   }
 }
 

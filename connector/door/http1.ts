@@ -165,8 +165,9 @@ function readRequestLine(line: string): { method: string; target: string } {
 const pathCharacters = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/
 const queryCharacters = /^[!"$-~]*$/
 const badEscape = /%(?![0-9A-Fa-f]{2})/
-// Escaped, these are read as themselves by some and as data by others: slash, dot, backslash, NUL.
-const disguised = /%(?:2f|2e|5c|00)/i
+// Escaped, these are read as themselves by some and as data by others: slash, dot, backslash, and
+// the controls, which may end a line or a name for whoever comes next.
+const disguised = /%(?:2f|2e|5c|[01][0-9a-f]|7f)/i
 
 /**
  * Origin form only (RFC 9112 section 3.2.1), and a path that has one reading: what audit, RBAC and

@@ -29,7 +29,7 @@ const member = '"(alg|typ|kid)":"([A-Za-z0-9+_-]+)"'
 const headerForm = new RegExp(`^\\{${member},${member},${member}\\}$`)
 
 /** A token with claims that we would not write was signed for something else. */
-const Payload = z.object({
+const Payload = z.strictObject({
   iss: z.string(),
   // RFC 7519 section 4.1.3 allows a list; one token is for one destination.
   aud: z.string(),
@@ -67,7 +67,7 @@ export function readToken(token: string, keys: Keys, access: Access): Claims {
   if (!key) throw bad('its kid names no signing key')
   const signed = Buffer.from(`${header}.${payload}`)
   if (!isSigned(signed, bytesOf(signature), key)) throw bad('its signature is wrong')
-  return claimsOf(bytesOf(payload).toString('utf8'), access)
+  return claimsOf(bytesOf(payload), access)
 }
 
 /**
@@ -112,7 +112,7 @@ function isSigned(signed: Buffer, signature: Buffer, key: KeyObject): boolean {
   return verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
 }
 
-function claimsOf(payload: string, { issuer, destination }: Access): Claims {
+function claimsOf(payload: Buffer, { issuer, destination }: Access): Claims {
   const { iss, aud, sub, sid, iat, exp } = payloadOf(payload)
   if (iss !== issuer) throw bad('another issuer made it')
   if (aud !== destination.id) throw bad('it is for another destination')
@@ -120,9 +120,15 @@ function claimsOf(payload: string, { issuer, destination }: Access): Claims {
   return { userId: sub, sessionId: sid, issuedAt: iat * 1000, expiresAt: exp * 1000 }
 }
 
-function payloadOf(text: string): z.infer<typeof Payload> {
+/**
+ * Claims in the one spelling that we write: no member twice, no number as `1e3`, no spaces, no bytes
+ * that are not UTF-8. Whoever reads them by another parser reads the same.
+ */
+function payloadOf(bytes: Buffer): z.infer<typeof Payload> {
   try {
-    return Payload.parse(JSON.parse(text))
+    const claims: unknown = JSON.parse(bytes.toString('utf8'))
+    if (!Buffer.from(JSON.stringify(claims)).equals(bytes)) throw bad('its claims are respelled')
+    return Payload.parse(claims)
   } catch {
     // What could not be read is not repeated in the log: it came from outside.
     throw bad('its claims are not ones of ours')

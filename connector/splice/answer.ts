@@ -69,6 +69,18 @@ const hopByHop = new Set([
   'upgrade',
 ])
 
+/** A path of the same place: no scheme, no authority, and nothing that some readers leave out. */
+const ownPath = /^(?!\/\/)(?![^/?#]*:)[!-[\]-~]*$/
+
+/**
+ * Whether an answer sends its caller elsewhere. client-go follows with its token in hand, wherever
+ * that is, and any pod behind `services/proxy` may say so (CVE-2022-3172).
+ */
+export function leadsAway({ status, fields }: AnswerHead): boolean {
+  if (status < 300 || status > 399) return false
+  return fields.some(({ name, value }) => name === 'location' && !ownPath.test(value))
+}
+
 /** The head of an ordinary answer; `closes`: no other will follow it on this connection. */
 export function answerLines(head: AnswerHead, closes: boolean): string {
   const chunked = head.framing.kind === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''
@@ -86,7 +98,12 @@ export function switchLines(head: AnswerHead, protocol: string): string {
 }
 
 function passedOn({ status, reason, fields }: AnswerHead): string {
-  const kept = fields.filter(({ name }) => !hopByHop.has(name))
+  // RFC 9110 section 8.6: these have no length; a caller who believes one waits for a body, and
+  // takes the next answer for it.
+  const hasLength = status >= 200 && status !== 204
+  const kept = fields.filter(
+    ({ name }) => !hopByHop.has(name) && (hasLength || name !== 'content-length'),
+  )
   const lines = kept.map(({ written, value }) => `${written}: ${value}\r\n`)
   return `HTTP/1.1 ${status} ${reason}\r\n${lines.join('')}`
 }

@@ -36,6 +36,22 @@ test('what stays open is told apart: upgrades, watches, logs that are followed',
   assert.deepEqual(asked(`GET ${pods}?watch=false`), ['list', 'pods', 'web', null, false])
 })
 
+test('D10: a watch is told as one however it is spelled, as the API server reads it', () => {
+  const pods = '/api/v1/namespaces/web/pods'
+  const watch = ['watch', 'pods', 'web', null, true]
+  for (const query of ['watch', 'watch=', 'watch=yes', 'watch=T', '%77atch=1', 'watch=1&watch=0']) {
+    assert.deepEqual(asked(`GET ${pods}?${query}`), watch, query)
+  }
+  assert.deepEqual(asked('GET /api/v1/watch/namespaces/web/pods'), watch)
+  assert.deepEqual(asked('GET /api/v1/namespaces/w%65b/%70ods?watch=1'), watch)
+  for (const query of ['watch=0', 'watch=False', 'watch=0&watch=1', 'Watch=1', 'a=watch']) {
+    assert.deepEqual(asked(`GET ${pods}?${query}`), ['list', 'pods', 'web', null, false], query)
+  }
+  assert.deepEqual(asked(`GET ${pods}/a%3Ab?watch=1`), ['get', 'pods', 'web', 'a:b', true])
+  assert.deepEqual(asked(`GET ${pods}/a%ff`), ['get', 'pods', 'web', 'a%ff', false])
+  assert.deepEqual(asked(`GET ${pods}/`), ['list', 'pods', 'web', null, false])
+})
+
 test('the query is never told, and a path not whole when it is long', () => {
   const { path } = askedOf({ method: 'GET', target: `/api/v1/pods/a/exec?command=secret` }, null)
   assert.equal(path, '/api/v1/pods/a/exec')

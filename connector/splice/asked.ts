@@ -18,10 +18,9 @@ export type Asked = {
 }
 
 const maxPath = 300
-const goesOn = /[?&](?:watch|follow)=(?:true|1)(?:&|$)/
 /** `/api/v1/…` or `/apis/GROUP/VERSION/…`, a namespace, a resource, a name, a subresource. */
 const form =
-  /^\/(?:api|apis\/[^/]+)\/[^/]+\/(?:watch\/)?(?:namespaces\/([^/]+)\/(?!status$|finalize$))?([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?/
+  /^\/(?:api|apis\/[^/]+)\/[^/]+\/(watch\/)?(?:namespaces\/([^/]+)\/(?!status$|finalize$))?([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?/
 
 /**
  * @example
@@ -32,18 +31,36 @@ export function askedOf(
   { method, target }: Pick<Head, 'method' | 'target'>,
   upgrade: string | null,
 ): Asked {
-  const [path = ''] = target.split('?')
-  const [, namespace = null, kind = null, name = null, sub = null] = form.exec(path) ?? []
-  const follows = goesOn.test(target)
-  const verb = verbOf(method, { hasName: name !== null, watches: follows && sub === null })
+  const [path = '', ...query] = target.split('?')
+  const [, old, namespace = null, kind = null, name = null, sub = null] =
+    form.exec(unescaped(path)) ?? []
+  const parameters = new URLSearchParams(query.join('?'))
+  const isOldWatch = old !== undefined
+  const watches = isOldWatch || isSet(parameters, 'watch')
+  const verb = isOldWatch ? 'watch' : verbOf(method, { hasName: name !== null, watches })
   return {
     verb,
     path: path.slice(0, maxPath),
     resource: sub === null ? kind : `${kind}/${sub}`,
     namespace,
     name,
-    isLong: upgrade !== null || follows,
+    isLong: upgrade !== null || watches || isSet(parameters, 'follow'),
   }
+}
+
+/** The API server reads names unescaped, and so they are told. */
+function unescaped(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+/** As the API server reads a boolean: the first of them counts, and all but two words are true. */
+function isSet(parameters: URLSearchParams, name: string): boolean {
+  const value = parameters.get(name)
+  return value !== null && value !== '0' && value.toLowerCase() !== 'false'
 }
 
 const verbs: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'patch' }
@@ -51,6 +68,6 @@ const verbs: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'p
 function verbOf(method: string, { hasName, watches }: { hasName: boolean; watches: boolean }) {
   if (method === 'DELETE') return hasName ? 'delete' : 'deletecollection'
   if (method !== 'GET' && method !== 'HEAD') return verbs[method] ?? method.toLowerCase()
-  if (watches) return 'watch'
-  return hasName ? 'get' : 'list'
+  if (hasName) return 'get'
+  return watches ? 'watch' : 'list'
 }

@@ -206,17 +206,6 @@ test('answers without a body leave the connection in step', async (t) => {
   assert.equal(recorder.connections.length, 1)
 })
 
-test('D9: a redirect is handed to the caller and never followed', async (t) => {
-  const { dial, recorder, signer } = await world(t)
-  const redirect =
-    'HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n'
-  recorder.answer = (connection) => connection.send(redirect)
-  const caller = await dial()
-  caller.send(requestOf(signer.token('u-ana')))
-  assert.equal(await caller.until('\r\n\r\n'), redirect)
-  assert.equal(recorder.connections.length, 1)
-})
-
 test('an answer that is cut short is seen to be', async (t) => {
   const { dial, recorder, signer } = await world(t)
   for (const head of [chunkedHead + chunk('part'), plainAnswer.replace('2\r\n', '9\r\n')]) {

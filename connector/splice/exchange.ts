@@ -1,7 +1,8 @@
 /** One request carried to the API server, and its answer carried back. */
-import { answerLines, interimLines, readAnswer, switchLines, type AnswerHead } from './answer.ts'
+import { answerLines, interimLines, leadsAway, readAnswer, switchLines } from './answer.ts'
+import type { AnswerHead } from './answer.ts'
 import { answerBody, requestBody, type Body } from './body.ts'
-import type { Head } from '../door/http1.ts'
+import { valuesOf, type Head } from '../door/http1.ts'
 import { Gone, pass, passAll, readHead, splice, type Side } from './splice.ts'
 import { Refusal } from '../status.ts'
 
@@ -24,6 +25,8 @@ export type Outcome = {
 }
 
 const neitherStays: Outcome = { callerStays: false, upstreamStays: false }
+const elsewhere =
+  'the API server of this cluster redirects to another place, which is not passed on'
 /** Interim answers (1xx) before the answer itself. The API server has no use for more. */
 const maxInterim = 16
 
@@ -77,6 +80,7 @@ class Sending {
 async function finalAnswer({ caller, upstream, head, upgrade }: Exchange): Promise<AnswerHead> {
   for (let interim = 0; interim <= maxInterim; interim += 1) {
     const answer = await nextAnswer(upstream, head.method)
+    if (leadsAway(answer)) throw new Refusal(502, elsewhere)
     if (answer.status >= 200) return answer
     if (answer.status === 101) return checkedSwitch(answer, upgrade)
     await caller.write(interimLines(answer))
@@ -96,8 +100,9 @@ async function nextAnswer(upstream: Side, method: string): Promise<AnswerHead> {
 
 /** RFC 9110 section 7.8: a server switches only to what it was asked for. */
 function checkedSwitch(answer: AnswerHead, upgrade: string | null): AnswerHead {
-  const to = answer.fields.find(({ name }) => name === 'upgrade')?.value
-  if (upgrade !== null && to?.toLowerCase() === upgrade.toLowerCase()) return answer
+  const [to, ...more] = valuesOf(answer.fields, 'upgrade')
+  const isAsked = upgrade !== null && to?.toLowerCase() === upgrade.toLowerCase()
+  if (isAsked && more.length === 0) return answer
   throw unreadable('it switches to a protocol that was not asked for')
 }
 
