@@ -44,15 +44,9 @@ export function readAnswer(text: string, method: string): AnswerHead {
   return { status, reason, fields, framing, keepAlive }
 }
 
-/** RFC 9112 section 6.3: some have no body, whatever their head says. */
+/** RFC 9112 section 6.3: these have no body, whatever their head says. */
 function answerFraming(status: number, method: string, fields: Field[]): Framing {
   const declared = framingOf(fields)
-  if (status < 200 || status === 204) {
-    // RFC 9110 section 8.6 forbids to say otherwise, since some callers would believe it and take
-    // the next answer for a body.
-    const isEmpty = declared.kind === 'none' || (declared.kind === 'length' && !declared.length)
-    if (!isEmpty) throw new Refusal(502, `it gives a body to a ${status}`)
-  }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'none' }
   return declared.kind === 'none' ? { kind: 'until-close' } : declared
 }

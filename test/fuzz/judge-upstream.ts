@@ -21,6 +21,8 @@ export function judgeUpstream(one: Case, seen: Seen, { answered, got }: AnswerRe
   const all = got.flat()
   const first = all.find(isFinal)
   const wrong = all.some(({ state }) => state === 'wrong') ? ['the caller cannot read it'] : []
+  if (all.some(leadsAway)) wrong.push('a redirect to another place')
+  if (all.some(hasFalseLength)) wrong.push('a length where no body can be')
   if (first && !refusalIn(first)) {
     if (!given || !other) wrong.push('passed on what nobody reads as an answer')
     else wrong.push(...compare(first, given, other, one))
@@ -36,6 +38,16 @@ export function judgeUpstream(one: Case, seen: Seen, { answered, got }: AnswerRe
 }
 
 const isFinal = ({ status }: { status: number }) => status >= 200 || status === 101
+
+function leadsAway({ status, fields }: Message): boolean {
+  const isElsewhere = fields['location']?.some((place) => !/^\/(?!\/)/.test(place)) ?? false
+  return isElsewhere && status >= 300 && status < 400
+}
+
+/** Some callers believe it, and take the next answer for a body. */
+function hasFalseLength({ status, fields }: Message): boolean {
+  return (status < 200 || status === 204) && fields['content-length'] !== undefined
+}
 
 const hopByHop =
   /^(connection|keep-alive|proxy-connection|proxy-authenticate|te|trailer|transfer-encoding|upgrade)$/
@@ -57,9 +69,11 @@ function compare(got: Message, given: Message, second: Reading, one: Case): stri
   return wrong
 }
 
-function fieldsOf({ fields, framing }: Message): string {
+/** RFC 9110 section 8.6: neither chunks nor a 1xx nor a 204 have a length. */
+function fieldsOf({ fields, framing, status }: Message): string {
+  const hasLength = framing !== 'chunked' && status >= 200 && status !== 204
   const kept = Object.entries(fields).filter(
-    ([name]) => !hopByHop.test(name) && !(name === 'content-length' && framing === 'chunked'),
+    ([name]) => !hopByHop.test(name) && (hasLength || name !== 'content-length'),
   )
   return JSON.stringify(kept.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -92,9 +92,10 @@ function headsUp(parser: number, status: number, stays: boolean): number {
   }
   const isInterim = methods !== null && status < 200 && status !== 101
   isLast = !stays && !isInterim
-  // What undici says here, and 304, whose length is that of another answer.
+  // What undici says here; and it reads a body of a 204 that gives one, which none has.
   const isBodiless =
-    methods !== null && (status < 200 || status === 304 || reading.method === 'HEAD')
+    methods !== null &&
+    (status < 200 || status === 204 || status === 304 || reading.method === 'HEAD')
   return isBodiless ? noBody : 0
 }
 
