@@ -17,7 +17,6 @@ type Exports = {
   llhttp_execute(parser: number, at: number, length: number): number
   llhttp_finish(parser: number): number
   llhttp_get_method(parser: number): number
-  llhttp_set_lenient_keep_alive(parser: number, isOn: number): void
   malloc(size: number): number
   free(at: number): void
 }
@@ -90,8 +89,7 @@ function headsUp(parser: number, status: number, stays: boolean): number {
     const finals = readings.filter((read) => read.status >= 200).length
     reading.method = methods[Math.max(0, finals - 1)] ?? 'GET'
   }
-  const isInterim = methods !== null && status < 200 && status !== 101
-  isLast = !stays && !isInterim
+  isLast = !stays
   // What undici says here; and it reads a body of a 204 that gives one, which none has.
   const isBodiless =
     methods !== null &&
@@ -125,8 +123,6 @@ function read(text: string, asked: string[] | null, isClosed: boolean): Reading[
   const at = wasm.malloc(bytes.length + 1)
   const parser = wasm.llhttp_alloc(asked === null ? types.request : types.answer)
   new Uint8Array(wasm.memory.buffer, at, bytes.length).set(bytes)
-  // It takes an interim answer's `Connection: close` for the end of all; the rest is looked at here.
-  if (asked !== null) wasm.llhttp_set_lenient_keep_alive(parser, 1)
   const error = wasm.llhttp_execute(parser, at, bytes.length)
   if (error !== 0 && error !== pausedByUpgrade) spoil()
   else if (isClosed && isOpen && wasm.llhttp_finish(parser) !== 0) spoil()
