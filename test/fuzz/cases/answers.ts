@@ -71,6 +71,7 @@ function answerText(random: Random): string {
 
 function bodyFor(framing: string, isOdd: boolean, random: Random): string {
   if (/chunked/i.test(framing)) {
+    if (isOdd && random.once(2)) return `0\r\n${random.pick(odd.trailers)}\r\n\r\n`
     return random.pick(isOdd && random.once(2) ? odd.oddChunkedBodies : odd.chunkedBodies)
   }
   return random.pick([

@@ -83,6 +83,13 @@ export const oddChunkedBodies = [
   'FFFFFFFF\r\nhello', 'FFFFFFFFFFFFFFFF1\r\nhello\r\n0\r\n\r\n', `5;${'a'.repeat(5_000)}\r\nhello\r\n0\r\n\r\n`, '5;\n\r\nhello\r\n0\r\n\r\n',
 ]
 
+/** What may stand behind the last chunk, and what may not. */
+// prettier-ignore
+export const trailers = [
+  'X-Sum: 1', 'X-Sum:', 'X: a\r\nY: b', ' X: folded', 'X: a\r\n b', 'no colon', ': a', 'X : a', 'X: a\nY: b', 'X: \0', '\tX: a',
+  'Content-Length: 9', 'content-length:9', 'Transfer-Encoding: chunked', 'Trailer: X', 'Host: a', 'HTTP/1.1 200 OK', 'GET / HTTP/1.1',
+]
+
 /** Single bytes and short runs that parsers part over. */
 // prettier-ignore
 export const crumbs = [
