@@ -78,8 +78,18 @@ export function grantOf(
 export const user = (id: string) => ({ kind: 'user' as const, id })
 export const group = (id: string) => ({ kind: 'group' as const, id })
 
+/** Access in short: sessions that ended are told of every user. */
+export type AccessWords = Partial<Omit<Access, 'users'>> & {
+  users?: Omit<Access['users'][number], 'ended'>[]
+  endedSessions?: string[]
+}
+
 /** Access to the cluster `prod`, where ana may view and bo may edit, unless said otherwise. */
-export function accessTo(more: Partial<Access> = {}): Access {
+export function accessTo({ users, endedSessions = [], ...more }: AccessWords = {}): Access {
+  const people = users ?? [
+    { id: 'u-ana', email: 'ana@example.com', groups: [] },
+    { id: 'u-bo', email: 'bo@example.com', groups: [] },
+  ]
   return {
     destination: { id: 'd-prod', name: 'prod' },
     epoch: 'e1',
@@ -87,13 +97,9 @@ export function accessTo(more: Partial<Access> = {}): Access {
     issuer,
     leaseSeconds: 360,
     onLeaseEnd: 'cut',
-    users: [
-      { id: 'u-ana', email: 'ana@example.com', groups: [] },
-      { id: 'u-bo', email: 'bo@example.com', groups: [] },
-    ],
+    users: people.map((person) => ({ ...person, ended: endedSessions })),
     groups: [],
     grants: [grantOf(user('u-ana'), 'view'), grantOf(user('u-bo'), 'edit')],
-    endedSessions: [],
     signingKeys: [],
     ...more,
   }

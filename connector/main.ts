@@ -220,8 +220,10 @@ class Connector {
 
   /** Access to keep bindings by; while the lease does not run, the cluster is left as it is. */
   #current() {
-    const [access, now] = [this.#access.current, this.#access.now()]
-    return access && now !== null && this.#access.lapse() === null ? { access, now } : null
+    const access = this.#access
+    const inUse = access.rolesInUse()
+    if (!access.current || !inUse || access.lapse() !== null) return null
+    return { destinationId: access.current.destination.id, inUse }
   }
 
   #facts(): Facts {

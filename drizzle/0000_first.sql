@@ -39,7 +39,8 @@ CREATE TABLE "events" (
 	"at" timestamp with time zone NOT NULL,
 	"actor" jsonb NOT NULL,
 	"detail" jsonb NOT NULL,
-	"destinations" text[]
+	"destinations" text[],
+	"subjects" jsonb
 );
 --> statement-breakpoint
 CREATE TABLE "grants" (

@@ -1,11 +1,13 @@
 /**
  * `npm run docs`: the pages of `docs/` that say what the code says: the settings, and the help of
- * every command. A test compares them with what is generated, so neither can fall behind.
+ * every command, and which tests are for which threat. A test compares them with what is generated,
+ * so neither can fall behind.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { describedSettings } from '../connector/settings.ts'
+import { securityPage } from './security.ts'
 import { fields, flagOf, keyOf, settingsFile } from '../src/settings-fields.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -32,6 +34,7 @@ export function pages(): Map<string, string> {
   return new Map([
     ['docs/settings.md', settingsPage()],
     ['docs/cli.md', commandsPage()],
+    ['docs/security.md', securityPage()],
   ])
 }
 

@@ -1,12 +1,24 @@
 /** Reads the Access of one destination from the tables. */
-import { createHash } from 'node:crypto'
-import { and, asc, eq, exists, gt, inArray, isNotNull, isNull, or, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  eq,
+  exists,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  or,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
 import type { Database } from './db/database.ts'
 import * as t from './db/schema.ts'
 import { newest } from './events.ts'
+import { subjectOf } from './grants.ts'
 import type { Settings } from './settings.ts'
 import { publicKeys } from './signing.ts'
-import type { Access } from './wire/access.ts'
+import type { Access, AccessGrant } from './wire/access.ts'
 import { maxLeaseSeconds } from './wire/destinations.ts'
 
 /**
@@ -15,6 +27,10 @@ import { maxLeaseSeconds } from './wire/destinations.ts'
  * was set when the token was signed; so no change of a setting shortens what was promised.
  */
 const toldSeconds = 2 * maxLeaseSeconds + 3600
+const dayMs = 86_400_000
+
+/** A session or an access key, and when it ended. */
+export type Ended = { id: string; at: Date }
 
 /**
  * All that a destination may let in, with the number of the event up to which it is true; null
@@ -31,29 +47,38 @@ export async function readAccess(
       .from(t.destinations)
       .where(eq(t.destinations.id, destinationId))
     if (!destination) return null
-    const users = await readUsers(tx, destinationId)
-    const since = new Date(now.getTime() - toldSeconds * 1000)
-    const revision = await newest(tx)
-    const content = {
+    const users = await readUsers(tx, destinationId, toldSince(destinationId, now))
+    const groups = await readGroups(tx, destinationId)
+    return {
       destination: { id: destination.id, name: destination.name },
       epoch: await readEpoch(tx),
+      revision: await newest(tx),
       issuer: settings.url,
       leaseSeconds: destination.leaseSeconds ?? settings.leaseSeconds,
       onLeaseEnd: destination.onLeaseEnd,
       users,
-      groups: await readGroups(tx, destinationId),
-      grants: await readGrants(tx, destinationId),
-      endedSessions: await readEnded(tx, destinationId, since),
+      groups,
+      grants: await readGrants(tx, destinationId, { users, groups }),
       signingKeys: await publicKeys(tx, now),
     }
-    return { ...content, revision, digest: digestOf(content) }
   }
   return db.transaction(read, { isolationLevel: 'repeatable read', accessMode: 'read only' })
 }
 
-/** The same for the same content, whatever its revision: read twice, it comes in the same order. */
-function digestOf(content: Omit<Access, 'revision' | 'digest'>): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('base64url')
+/**
+ * Since when ended sessions are told at a destination. It moves once a day, for each destination at
+ * another time of the day: between two such moments Access read anew is the Access that was sent,
+ * unless something happened.
+ */
+export function toldSince(destinationId: string, now: Date): Date {
+  const ownMs = Buffer.from(destinationId).reduce((sum, byte) => (sum * 31 + byte) % dayMs, 0)
+  const since = now.getTime() - toldSeconds * 1000
+  return new Date(since - ((since - ownMs) % dayMs))
+}
+
+/** No destination is told of what ended before this. */
+export function earliestTold(now: Date): Date {
+  return new Date(now.getTime() - toldSeconds * 1000 - dayMs)
 }
 
 /** Which database this is: revisions compare only within one epoch. */
@@ -89,7 +114,11 @@ function isGranted(tx: Database, destinationId: string, userId: typeof t.users.i
   return or(exists(direct), exists(byGroup))
 }
 
-async function readUsers(tx: Database, destinationId: string): Promise<Access['users']> {
+async function readUsers(
+  tx: Database,
+  destinationId: string,
+  since: Date,
+): Promise<Access['users']> {
   const granted = grantedGroups(tx, destinationId)
   const belongs = and(eq(t.memberships.userId, t.users.id), inArray(t.memberships.groupId, granted))
   const rows = await tx
@@ -98,11 +127,12 @@ async function readUsers(tx: Database, destinationId: string): Promise<Access['u
     .leftJoin(t.memberships, belongs)
     .where(and(isNull(t.users.disabledAt), isGranted(tx, destinationId, t.users.id)))
     .orderBy(asc(t.users.id), asc(t.memberships.groupId))
-  const users = Map.groupBy(rows, (row) => row.id)
-  return [...users.values()].map((of) => ({
-    id: of[0]?.id ?? '',
+  const ended = await readEnded(tx, since, isGranted(tx, destinationId, t.users.id))
+  return [...Map.groupBy(rows, (row) => row.id)].map(([id, of]) => ({
+    id,
     email: of[0]?.email ?? '',
     groups: of.flatMap(({ group }) => (group === null ? [] : [group])),
+    ended: (ended.get(id) ?? []).map((session) => session.id),
   }))
 }
 
@@ -114,33 +144,52 @@ async function readGroups(tx: Database, destinationId: string): Promise<Access['
     .orderBy(asc(t.groups.id))
 }
 
-async function readGrants(tx: Database, destinationId: string): Promise<Access['grants']> {
+/** A disabled user's grants are there, and let nobody in. */
+async function readGrants(
+  tx: Database,
+  destinationId: string,
+  subjects: Pick<Access, 'users' | 'groups'>,
+): Promise<Access['grants']> {
+  const there = new Set([...subjects.users, ...subjects.groups].map(({ id }) => id))
   const rows = await tx
     .select()
     .from(t.grants)
     .where(eq(t.grants.destinationId, destinationId))
     .orderBy(asc(t.grants.id))
-  return rows.flatMap(({ id, userId, groupId, role, namespace, expiresAt }) => {
-    const subject = userId
-      ? ({ kind: 'user', id: userId } as const)
-      : groupId && ({ kind: 'group', id: groupId } as const)
-    // The table's check lets no row through without a subject; such a row would let nobody in.
-    if (!subject) return []
-    return [{ id, subject, role, namespace, expiresAt: expiresAt?.toISOString() ?? null }]
-  })
+  return rows.map(toAccessGrant).filter(({ subject }) => there.has(subject.id))
 }
 
-/** Sessions and access keys: a token names either as its `sid`. */
-async function readEnded(tx: Database, destinationId: string, since: Date): Promise<string[]> {
+/** A grant's row, as Access has it. */
+export function toAccessGrant(row: typeof t.grants.$inferSelect): AccessGrant {
+  const { id, role, namespace, expiresAt } = row
+  return {
+    id,
+    subject: subjectOf(row),
+    role,
+    namespace,
+    expiresAt: expiresAt?.toISOString() ?? null,
+  }
+}
+
+/**
+ * What ended since `since` of the users whom `who` picks. Sessions and access keys: a token names
+ * either as its `sid`.
+ */
+export async function readEnded(
+  tx: Database,
+  since: Date,
+  who: SQL | undefined,
+): Promise<Map<string, Ended[]>> {
   const sessions = await tx
-    .select({ id: t.sessions.id })
+    .select({ id: t.sessions.id, at: t.sessions.endedAt, user: t.users.id })
     .from(t.sessions)
     .innerJoin(t.users, eq(t.users.id, t.sessions.userId))
-    .where(and(gt(t.sessions.endedAt, since), isGranted(tx, destinationId, t.users.id)))
+    .where(and(gt(t.sessions.endedAt, since), who))
   const keys = await tx
-    .select({ id: t.accessKeys.id })
+    .select({ id: t.accessKeys.id, at: t.accessKeys.endedAt, user: t.users.id })
     .from(t.accessKeys)
     .innerJoin(t.users, eq(t.users.id, t.accessKeys.userId))
-    .where(and(gt(t.accessKeys.endedAt, since), isGranted(tx, destinationId, t.users.id)))
-  return [...sessions, ...keys].map(({ id }) => id).toSorted()
+    .where(and(gt(t.accessKeys.endedAt, since), who))
+  const ended = [...sessions, ...keys].flatMap(({ id, at, user }) => (at ? [{ id, at, user }] : []))
+  return Map.groupBy(ended, ({ user }) => user)
 }

@@ -10,6 +10,7 @@ import { asc, gt, sql } from 'drizzle-orm'
 import type { Actor, Call } from './call.ts'
 import type { Database } from './db/database.ts'
 import { events } from './db/schema.ts'
+import type { Subject } from './wire/access.ts'
 import type { Event, EventQuery } from './wire/events.ts'
 
 /** The channel of NOTIFY. It carries no data: it says "look". */
@@ -18,11 +19,15 @@ export const channel = 'infra_events'
 /** Any number, as long as nothing else in this database locks by it. */
 const lockKey = 4_772_001
 
+type Row = typeof events.$inferSelect
+
 export type Happening = {
   kind: string
   detail: Record<string, unknown>
   /** Ids of the destinations whose Access may have changed; null: all of them. */
   destinations: string[] | null
+  /** For whom it may have changed there. Not given: for anybody, and all of it is read anew. */
+  subjects?: Subject[]
 }
 
 /**
@@ -35,7 +40,7 @@ export async function record(
   tx: Database,
   actor: Actor,
   at: Date,
-  { kind, detail, destinations }: Happening,
+  { kind, detail, destinations, subjects }: Happening,
 ): Promise<number> {
   await tx.execute(sql`set local lock_timeout = '10s'`)
   await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
@@ -48,6 +53,7 @@ export async function record(
       actor: nameOf(actor),
       detail,
       destinations,
+      subjects: subjects ?? null,
     })
     .returning({ number: events.number })
   await tx.execute(sql`select pg_notify(${channel}, '')`)
@@ -78,8 +84,8 @@ export async function listEvents({ db }: Call, { after, limit }: EventQuery): Pr
   return eventsAfter(db, after, limit)
 }
 
-function toWire(row: typeof events.$inferSelect): Event {
-  return { ...row, at: row.at.toISOString() }
+function toWire({ number, kind, at, actor, detail, destinations }: Row): Event {
+  return { number, kind, at: at.toISOString(), actor, detail, destinations }
 }
 
 function nameOf(actor: Actor): Event['actor'] {

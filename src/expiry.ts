@@ -9,10 +9,12 @@ import { forgetInstances, nextSilence, noticeSilence } from './connectors.ts'
 import { fromDatabase } from './db/errors.ts'
 import { accessKeys, grants, logins, providerTokens, sessions } from './db/schema.ts'
 import { channel, record } from './events.ts'
-import { destinationsOfKey } from './keys.ts'
+import { subjectOf } from './grants.ts'
+import { destinationsOfKey, subjectsOfKey } from './keys.ts'
 import type { Sealer } from './seal.ts'
 import type { Settings } from './settings.ts'
 import { keepSigningKeys } from './signing.ts'
+import { userSubject } from './wire/access.ts'
 import { log } from './wire/log.ts'
 
 type Db = Store['db']
@@ -120,10 +122,11 @@ async function expireGrant(db: Db, id: string, now: Date): Promise<void> {
     const over = and(eq(grants.id, id), lte(grants.expiresAt, now))
     const [grant] = await tx.delete(grants).where(over).returning()
     if (!grant) return
-    const { userId, groupId, destinationId, namespace, role } = grant
-    const subject = userId ? { kind: 'user', id: userId } : { kind: 'group', id: groupId }
+    const { destinationId, namespace, role } = grant
+    const subject = subjectOf(grant)
     const detail = { grant: { id, subject, destination: { id: destinationId }, namespace, role } }
-    await record(tx, system, now, { kind: 'grant.expired', detail, destinations: [destinationId] })
+    const concerned = { destinations: [destinationId], subjects: [subject] }
+    await record(tx, system, now, { kind: 'grant.expired', detail, ...concerned })
   })
 }
 
@@ -143,7 +146,8 @@ async function expireKey(db: Db, id: string, now: Date): Promise<void> {
     if (!key) return
     const detail = { key: { id, name: key.name } }
     const destinations = await destinationsOfKey(tx, key)
-    await record(tx, system, now, { kind: 'key.expired', detail, destinations })
+    const happening = { kind: 'key.expired', detail, destinations, subjects: subjectsOfKey(key) }
+    await record(tx, system, now, happening)
   })
 }
 
@@ -164,7 +168,8 @@ async function expireSession(db: Db, id: string, now: Date): Promise<void> {
     if (!session) return
     const detail = { session: id, user: { id: session.userId } }
     const destinations = await destinationsOfUser(tx, session.userId)
-    await record(tx, system, now, { kind: 'session.expired', detail, destinations })
+    const subjects = [userSubject(session.userId)]
+    await record(tx, system, now, { kind: 'session.expired', detail, destinations, subjects })
   })
 }
 

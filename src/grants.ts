@@ -8,6 +8,7 @@ import { findDestination } from './destinations.ts'
 import { record } from './events.ts'
 import { findGroup, groupForGrant } from './groups.ts'
 import { findUser } from './users.ts'
+import { type Subject, userSubject } from './wire/access.ts'
 import type { MyDestination } from './wire/destinations.ts'
 import { Failure } from './wire/failure.ts'
 import type { CreatedGrant, Grant, RevokedGrants } from './wire/grants.ts'
@@ -57,7 +58,7 @@ export async function createGrant(
   const expiresAt = words.expiresAt === null ? null : new Date(words.expiresAt)
   if (expiresAt && expiresAt <= now) throw new Failure('invalid', 'expiresAt: is in the past')
   return db.transaction(async (tx) => {
-    const subject = await subjectOf(tx, words, (ref) => groupForGrant(tx, ref, now))
+    const subject = await namedSubject(tx, words, (ref) => groupForGrant(tx, ref, now))
     const destination = await findDestination(tx, words.destination)
     const { namespace, role } = words
     const [row] = await tx
@@ -78,6 +79,7 @@ export async function createGrant(
       kind: 'grant.created',
       detail: { grant },
       destinations: [destination.id],
+      subjects: [subjectOf(row)],
     })
     return { ...grant, revision, destinations: [destination.id] }
   })
@@ -98,7 +100,8 @@ export async function revokeGrant({ db, actor, now }: Call, { id }: ById): Promi
     if (!row) throw new Failure('not_found', `there is no grant ${id}`)
     const detail = { grant: await named(tx, row) }
     const destinationIds = [row.destinationId]
-    const happening = { kind: 'grant.revoked', detail, destinations: destinationIds }
+    const subjects = [subjectOf(row)]
+    const happening = { kind: 'grant.revoked', detail, destinations: destinationIds, subjects }
     return { revision: await record(tx, actor, now, happening), destinations: destinationIds }
   })
 }
@@ -114,7 +117,7 @@ export async function revokeGrantsByWords(
   words: Words,
 ): Promise<RevokedGrants> {
   return db.transaction(async (tx) => {
-    const subject = await subjectOf(tx, words, (ref) => findGroup(tx, ref))
+    const subject = await namedSubject(tx, words, (ref) => findGroup(tx, ref))
     const destination = await findDestination(tx, words.destination)
     const gone = await tx
       .delete(grants)
@@ -126,7 +129,8 @@ export async function revokeGrantsByWords(
     let revision = 0
     for (const row of gone) {
       const detail = { grant: toWire(row, subject.name, destination) }
-      const happening = { kind: 'grant.revoked', detail, destinations: [destination.id] }
+      const concerned = { destinations: [destination.id], subjects: [subjectOf(row)] }
+      const happening = { kind: 'grant.revoked', detail, ...concerned }
       revision = await record(tx, actor, now, happening)
     }
     return { revision, destinations: [destination.id], revoked: gone.map(({ id }) => id) }
@@ -165,6 +169,11 @@ export async function standingGrantsOf(tx: Database, userId: string, now: Date) 
     .orderBy(asc(destinations.name), sql`${grants.namespace} nulls first`, asc(grants.role))
 }
 
+/** Whom a grant is for; the table's check lets no row through without a subject. */
+export function subjectOf({ userId, groupId }: Pick<GrantRow, 'userId' | 'groupId'>): Subject {
+  return userId === null ? { kind: 'group', id: groupId ?? '' } : userSubject(userId)
+}
+
 function standing(now: Date): SQL | undefined {
   return or(isNull(grants.expiresAt), gt(grants.expiresAt, now))
 }
@@ -178,7 +187,7 @@ function saysTheSame(subject: SubjectRow, destinationId: string, words: Words): 
   )
 }
 
-async function subjectOf(
+async function namedSubject(
   tx: Database,
   { user, group }: Words,
   groupBy: (ref: string) => Promise<{ id: string; name: string }>,

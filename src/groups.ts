@@ -7,6 +7,7 @@ import type { Database } from './db/database.ts'
 import { groups, memberships, providers, users } from './db/schema.ts'
 import { record } from './events.ts'
 import { findUser } from './users.ts'
+import { userSubject } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import type { CreatedGroup, Group, GroupRef, Membership, NewGroup } from './wire/groups.ts'
 import { GroupName } from './wire/names.ts'
@@ -132,6 +133,7 @@ export async function followGroups(
       left: left.map(({ name }) => name),
     },
     destinations,
+    subjects: [userSubject(userId)],
   })
   return { warnings, changed: true }
 }
@@ -185,7 +187,9 @@ async function changeMembership(
       user: { id: user.id, email: user.email },
     }
     const destinations = await destinationsOfGroups(tx, [group.id])
-    return { revision: await record(tx, actor, now, { kind, detail, destinations }), destinations }
+    const subjects = [userSubject(user.id)]
+    const happening = { kind, detail, destinations, subjects }
+    return { revision: await record(tx, actor, now, happening), destinations }
   })
 }
 

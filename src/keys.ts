@@ -7,6 +7,7 @@ import type { Database } from './db/database.ts'
 import { accessKeys, destinations, users } from './db/schema.ts'
 import { record } from './events.ts'
 import { findUser } from './users.ts'
+import { type Subject, userSubject } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import type { AccessKey, CreatedAccessKey, KeyRef } from './wire/keys.ts'
 import type { Changed } from './wire/shared.ts'
@@ -79,7 +80,8 @@ export async function revokeKey(call: Call, { key: ref }: KeyRef): Promise<Chang
     await tx.update(accessKeys).set({ endedAt: call.now }).where(eq(accessKeys.id, key.id))
     const detail = { key: { id: key.id, name: key.name } }
     const concerned = await destinationsOfKey(tx, key)
-    const happening = { kind: 'key.revoked', detail, destinations: concerned }
+    const subjects = subjectsOfKey(key)
+    const happening = { kind: 'key.revoked', detail, destinations: concerned, subjects }
     return {
       revision: await record(tx, call.actor, call.now, happening),
       destinations: concerned,
@@ -101,7 +103,8 @@ export async function withdrawKeys(
   for (const key of ended) {
     const detail = { key: { id: key.id, name: key.name }, user: { id: userId }, reason }
     const concerned = await destinationsOfKey(tx, key)
-    const happening = { kind: 'key.revoked', detail, destinations: concerned }
+    const subjects = subjectsOfKey(key)
+    const happening = { kind: 'key.revoked', detail, destinations: concerned, subjects }
     await record(tx, { kind: 'system' }, now, happening)
   }
 }
@@ -138,6 +141,11 @@ export async function destinationsOfKey(
 ): Promise<string[]> {
   if (destinationId !== null) return [destinationId]
   return userId === null ? [] : destinationsOfUser(tx, userId)
+}
+
+/** A connector's key is nobody's subject: its link is closed, and Access stays as it is. */
+export function subjectsOfKey({ userId }: Pick<KeyRow, 'userId'>): Subject[] {
+  return userId === null ? [] : [userSubject(userId)]
 }
 
 async function ownerOf(

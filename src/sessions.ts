@@ -8,6 +8,7 @@ import { providers, sessions, users } from './db/schema.ts'
 import { record } from './events.ts'
 import type { Settings } from './settings.ts'
 import { groupNamesOf } from './users.ts'
+import { userSubject } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import type { Me } from './wire/login.ts'
 import type { Session } from './wire/sessions.ts'
@@ -107,7 +108,8 @@ export async function withdrawSession(
   if (ended.length === 0) return false
   const destinations = await destinationsOfUser(tx, userId)
   const detail = { session: id, user: { id: userId }, provider, reason }
-  await record(tx, { kind: 'system' }, now, { kind: 'session.ended', detail, destinations })
+  const concerned = { destinations, subjects: [userSubject(userId)] }
+  await record(tx, { kind: 'system' }, now, { kind: 'session.ended', detail, ...concerned })
   return true
 }
 
@@ -125,7 +127,8 @@ async function end(
     .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
   const destinations = await destinationsOfUser(tx, userId)
   const detail = { session: id, user: { id: userId } }
-  const happening = { kind: 'session.ended', detail, destinations }
+  const subjects = [userSubject(userId)]
+  const happening = { kind: 'session.ended', detail, destinations, subjects }
   return { revision: await record(tx, actor, now, happening), destinations }
 }
 

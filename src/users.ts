@@ -7,6 +7,7 @@ import type { Database } from './db/database.ts'
 import { groups, memberships, sessions, users } from './db/schema.ts'
 import { newest, record } from './events.ts'
 import { hashPassword, oneTimePassword } from './passwords.ts'
+import { userSubject } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import type { Changed } from './wire/shared.ts'
 import type { CreatedUser, EditedUser, User, UserEdit, UserRef } from './wire/users.ts'
@@ -93,7 +94,8 @@ export async function deleteUser(
     const destinations = await destinationsOfUser(tx, user.id)
     await tx.delete(users).where(eq(users.id, user.id))
     const detail = { user: { id: user.id, email: user.email } }
-    const happening = { kind: 'user.deleted', detail, destinations }
+    const subjects = [userSubject(user.id)]
+    const happening = { kind: 'user.deleted', detail, destinations, subjects }
     return { revision: await record(tx, actor, now, happening), destinations }
   })
 }
@@ -148,7 +150,8 @@ async function recordEdit(
   let revision = await newest(tx)
   if (isStanding) {
     const kind = change.disabledAt === null ? 'user.enabled' : 'user.disabled'
-    revision = await record(tx, actor, now, { kind, detail: named, destinations })
+    const subjects = [userSubject(user.id)]
+    revision = await record(tx, actor, now, { kind, detail: named, destinations, subjects })
   }
   if (change.isAdmin !== undefined) {
     const detail = { ...named, admin: change.isAdmin }

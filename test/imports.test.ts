@@ -25,6 +25,7 @@ const nouns = [
   'signing',
   'tokens',
   'access',
+  'changes',
 ]
 /** The library of a noun's craft. */
 const crafts: Record<string, (string | RegExp)[]> = {
@@ -49,6 +50,7 @@ const rules: Rule[] = [
   { files: /\.test\.ts$|fixtures\.ts$|^cli\/testing\/|^test\/|^bench\/|^scripts\/|^drizzle\.config/, may: [/./, anyNode] },
   { files: /^src\/wire\/dial\.ts$/,  may: [/^src\/wire\//, 'ws', 'undici', anyNode] },
   { files: /^src\/wire\/(proxy|tunnel)\.ts$/, may: [/^src\/wire\//, anyNode] },
+  { files: /^src\/wire\/ledger\.ts$/, may: [/^src\/wire\//, 'node:crypto'] },
   { files: /^src\/wire\/x509\.ts$/,  may: ['@peculiar/x509'] },
   { files: /^src\/wire\//,           may: [/^src\/wire\//, 'zod'] },
   { files: /^src\/db\/conformance\.ts$/, may: [/^src\/db\//, /^src\/(events|wire\/failure)\.ts$/, /^drizzle-orm/, anyNode] },
@@ -76,7 +78,7 @@ const rules: Rule[] = [
   { files: /^connector\/door\//,     may: [/^connector\/(door\/|(access|standing|status)\.ts$)/, /^src\/wire\//, 'zod', anyNode] },
   { files: /^connector\/splice\//,   may: [/^connector\/(door|splice)\//, /^connector\/(access|streams|status)\.ts$/, /^src\/wire\//, anyNode] },
   { files: /^connector\/link\//,     may: [/^connector\/(link\/|splice\/listen\.ts$|(access|streams|clock|status|backoff)\.ts$)/, /^src\/wire\//, 'ws', 'zod', anyNode] },
-  { files: /^connector\/cluster\//,  may: [/^connector\/(cluster\/|splice\/upstream\.ts$|(settings|backoff)\.ts$)/, /^src\/wire\//, 'yaml', 'zod', anyNode] },
+  { files: /^connector\/cluster\//,  may: [/^connector\/(cluster\/|splice\/upstream\.ts$|(settings|backoff|directory)\.ts$)/, /^src\/wire\//, 'yaml', 'zod', anyNode] },
   { files: /^connector\//,           may: [/^connector\//, /^src\/wire\//, 'zod', anyNode] },
   { files: /^cli\/tree\.ts$/,        may: [/^cli\//, /^src\/(wire\/|main\.ts$)/, /^connector\/main\.ts$/] },
   { files: /^cli\//,                 may: [/^cli\//, /^src\/wire\//, 'citty', 'yaml', 'zod', anyNode] },

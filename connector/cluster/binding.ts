@@ -4,12 +4,13 @@
  * into use or goes out of it. What is not ours is never seen here: the list is by both labels
  * and by name (threats.md P6).
  */
+import type { RoleInUse } from '../directory.ts'
 import { z } from 'zod'
-import { type AccessGrant, grantGroup } from '../../src/wire/access.ts'
+import { grantGroup } from '../../src/wire/access.ts'
 import { Failure } from '../../src/wire/failure.ts'
 
 /** A role in use: everywhere, or in one namespace. */
-export type RoleInUse = Pick<AccessGrant, 'role' | 'namespace'>
+export type { RoleInUse }
 
 /** Asks the API server; any status comes back, only an unreachable server is thrown. */
 export type ClusterApi = (

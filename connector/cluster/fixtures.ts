@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { z } from 'zod'
 import type { Access } from '../../src/wire/access.ts'
+import { Directory } from '../directory.ts'
 import { Binding, bindingFor, type ClusterApi, type RoleInUse } from './binding.ts'
 import { Roles } from './roles.ts'
 
@@ -20,7 +21,7 @@ export function access(
     issuer: 'https://infra.example.com',
     leaseSeconds: 360,
     onLeaseEnd: 'cut',
-    users: [{ id: 'u1', email: 'ana@example.com', groups: [] }],
+    users: [{ id: 'u1', email: 'ana@example.com', groups: [], ended: [] }],
     groups: [],
     grants: grants.map(([role, namespace, expiresAt = null], index) => ({
       id: `g${index}`,
@@ -29,7 +30,6 @@ export function access(
       namespace,
       expiresAt,
     })),
-    endedSessions: [],
     signingKeys: [],
   }
 }
@@ -140,7 +140,9 @@ export function roles(t: TestContext, ask: ClusterApi, first: Access | null, eve
     current: () => {
       runs += 1
       if (heard) setImmediate(heard)
-      return current && { access: current, now }
+      if (!current) return null
+      const { destination } = current
+      return { destinationId: destination.id, inUse: new Directory(current).rolesInUse(now) }
     },
     log: (_level, _message, facts) => complaints.push(String(facts?.['complaint'])),
     onProblems: (now) => problems.push(now),

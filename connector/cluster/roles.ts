@@ -4,7 +4,6 @@
  * of grants that stand. One binding that cannot be made never holds up another, and what is to go
  * goes first (threats.md R4).
  */
-import { type Access, stands } from '../../src/wire/access.ts'
 import { Namespace, RoleName } from '../../src/wire/names.ts'
 import type { log as writeLog } from '../../src/wire/log.ts'
 import { backoff } from '../backoff.ts'
@@ -26,20 +25,12 @@ export type Step =
   | { kind: 'replace'; binding: Binding; wanted: RoleInUse }
   | { kind: 'create'; wanted: RoleInUse }
 
-/** What Access has in use at `now`, each once; and what no binding can be made for. */
-export function rolesInUse(
-  access: Access,
-  now: number,
-): { usable: RoleInUse[]; unusable: RoleInUse[] } {
-  const each = new Map<string, RoleInUse>()
-  for (const grant of access.grants) {
-    const { role, namespace } = grant
-    if (stands(grant, now)) each.set(keyOf({ role, namespace }), { role, namespace })
-  }
-  const all = [...each.values()]
-  // A name that is reserved, or would leave its place in a path, is refused here once more,
-  // although the server refuses it at the grant (threats.md D6).
-  return { usable: all.filter(isUsable), unusable: all.filter((role) => !isUsable(role)) }
+/**
+ * What bindings can be made for, and what not: a name that is reserved, or would leave its place in
+ * a path, is refused here once more, although the server refuses it at the grant (threats.md D6).
+ */
+export function sorted(inUse: RoleInUse[]): { usable: RoleInUse[]; unusable: RoleInUse[] } {
+  return { usable: inUse.filter(isUsable), unusable: inUse.filter((role) => !isUsable(role)) }
 }
 
 /**
@@ -64,8 +55,8 @@ export function plan(destinationId: string, wanted: RoleInUse[], found: Binding[
 
 export type RolesOptions = {
   ask: ClusterApi
-  /** What is to be kept, and the server's time; null while there is no Access to go by. */
-  current: () => { access: Access; now: number } | null
+  /** What Access has in use, each once; null while there is none to go by. */
+  current: () => { destinationId: string; inUse: RoleInUse[] } | null
   log: typeof writeLog
   /** What else is wrong in the cluster, a sentence each: looked at with the bindings. */
   alsoWrong?: () => Promise<string[]>
@@ -142,8 +133,8 @@ export class Roles {
   async #reconcile(): Promise<{ complaints: string[]; hasFailed: boolean }> {
     const current = this.#options.current()
     if (!current) return { complaints: [], hasFailed: false }
-    const { usable, unusable } = rolesInUse(current.access, current.now)
-    const failures = await this.#apply(current.access.destination.id, usable)
+    const { usable, unusable } = sorted(current.inUse)
+    const failures = await this.#apply(current.destinationId, usable)
     const unbound = unusable.map((role) => `no binding can be made for ${describe(role)}`)
     const others = await this.#othersWrong(usable)
     return { complaints: [...failures, ...unbound, ...others], hasFailed: failures.length > 0 }
@@ -198,11 +189,6 @@ async function take(ask: ClusterApi, id: string, step: Step): Promise<void> {
 function isUsable({ role, namespace }: RoleInUse): boolean {
   if (!RoleName.safeParse(role).success) return false
   return namespace === null || Namespace.safeParse(namespace).success
-}
-
-/** Namespaces hold no `/`, so the two halves cannot run into each other. */
-function keyOf({ role, namespace }: RoleInUse): string {
-  return `${namespace ?? ''}/${role}`
 }
 
 function placeFor(destinationId: string, { role, namespace }: RoleInUse): string {

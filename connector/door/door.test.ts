@@ -73,6 +73,8 @@ test('D7: a token that is not one of ours for this destination is refused', asyn
     'with a member twice': signer.compact('{"alg":"ES256","typ":"infra+jwt","alg":"ES256"}', JSON.stringify(good)),
     'with spaces in its header': signer.compact('{"alg": "ES256","typ":"infra+jwt","kid":"k1"}', JSON.stringify(good)),
     'a JWE': `${header}.${payload}.${signature}.${payload}.${signature}`,
+    'with parts behind its signature': `${token()}.${payload}.${signature}`,
+    'of our key under a kid of nobody': token({}, { kid: 'k9' }),
     'of two parts': `${header}.${payload}`,
     'of one': 'session.secret',
     'with claims changed': `${header}.${encoded(JSON.stringify({ ...good, sub: 'u-bo' }))}.${signature}`,
@@ -151,9 +153,18 @@ test('a token that was good before is judged again at each request', async () =>
   renew(access, accessTo({ signingKeys, endedSessions: ['s-u-ana'] }), clock)
   assert.equal((await refused(door, token())).status, 401)
   renew(access, accessTo({ signingKeys }), clock)
-  await knock(door, token())
+  // The same bytes: each signature is another one, and the door knows tokens by all of them.
+  const seen = token()
+  await knock(door, seen)
   clock.pass(300_000)
-  assert.equal((await refused(door, token())).status, 401)
+  assert.equal((await refused(door, seen)).cause, 'the token is bad: it has expired')
+})
+
+test('D11: a token is refused by its length before anything of it is read', async () => {
+  const { door, token } = doorway()
+  const { status, cause } = await refused(door, token({ pad: 'a'.repeat(8_192) }))
+  assert.equal(status, 401)
+  assert.equal(cause, 'the token is bad: it is too long')
 })
 
 test('R6: expiry is judged in server time, whatever the clock here says', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { requestBody } from '../splice/body.ts'
+import { answerBody, requestBody } from '../splice/body.ts'
 import { readAnswer } from '../splice/answer.ts'
 import { headEnd, readRequest, refuseEarly, type Framing } from './http1.ts'
 import { Refusal } from '../status.ts'
@@ -83,7 +83,9 @@ test('D5: a head with more than one reading is refused', () => {
 
 test('D5: what may be there once is refused twice', () => {
   const lines = ['Authorization: Bearer a', 'Upgrade: websocket', 'Expect: 100-continue']
-  for (const line of [...lines, 'Content-Length: 0', 'Transfer-Encoding: chunked']) {
+  const ofUpgrades = ['Sec-WebSocket-Key: a', 'Sec-WebSocket-Version: 13']
+  const ofBodies = ['Content-Type: a/b', 'Content-Length: 0', 'Transfer-Encoding: chunked']
+  for (const line of [...lines, ...ofUpgrades, ...ofBodies]) {
     assert.equal(
       statusOf(() => withHost(line)),
       200,
@@ -244,6 +246,15 @@ test('D5: chunks with more than one reading are refused', () => {
       assert.equal(fed({ kind: 'chunked' }, text, size), 'refused', JSON.stringify(text))
     }
   }
+})
+
+test('D11: the trailers of an answer are bounded', () => {
+  const body = answerBody({ kind: 'chunked' })
+  body.take(Buffer.from('0\r\n'))
+  const line = Buffer.from(`X-Sum: ${'a'.repeat(1_000)}\r\n`)
+  const most = Math.floor((8 * 1024) / line.length)
+  for (let count = 0; count < most; count += 1) assert.equal(body.take(line), line.length)
+  assert.throws(() => body.take(line), Refusal)
 })
 
 test('an answer has the body that its status and its request leave it', () => {

@@ -7,7 +7,7 @@
  */
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import type { Access, PublicKey } from '../../src/wire/access.ts'
+import type { AccessHead, PublicKey } from '../../src/wire/access.ts'
 import { Id } from '../../src/wire/names.ts'
 import { tokenType } from '../../src/wire/tokens.ts'
 import { Refusal } from '../status.ts'
@@ -57,7 +57,11 @@ export function keysOf(signingKeys: PublicKey[]): Keys {
  *
  * @throws {Refusal} 401, with one sentence whatever was wrong: the rest is in `cause`, for the log.
  */
-export function readToken(token: string, keys: Keys, access: Access): Claims {
+export function readToken(
+  token: string,
+  keys: Keys,
+  access: Pick<AccessHead, 'issuer' | 'destination'>,
+): Claims {
   if (token.length > maxTokenBytes) throw bad('it is too long')
   const [header, payload, signature, ...more] = token.split('.')
   if (header === undefined || payload === undefined || signature === undefined || more.length > 0) {
@@ -112,7 +116,10 @@ function isSigned(signed: Buffer, signature: Buffer, key: KeyObject): boolean {
   return verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
 }
 
-function claimsOf(payload: Buffer, { issuer, destination }: Access): Claims {
+function claimsOf(
+  payload: Buffer,
+  { issuer, destination }: Pick<AccessHead, 'issuer' | 'destination'>,
+): Claims {
   const { iss, aud, sub, sid, iat, exp } = payloadOf(payload)
   if (iss !== issuer) throw bad('another issuer made it')
   if (aud !== destination.id) throw bad('it is for another destination')

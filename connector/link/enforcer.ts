@@ -2,13 +2,13 @@
  * Makes new Access true: holds it, and severs what it no longer lets in. By link or by poll, the
  * judging is the same, and so is the count of what was cut.
  */
-import type { Access } from '../../src/wire/access.ts'
+import type { Access, Delta } from '../../src/wire/access.ts'
 import type { HeldAccess } from '../access.ts'
 import type { Log } from '../status.ts'
 import type { Streams } from '../streams.ts'
 
 /** What is enforced, for whoever asks the server whether it still is all there is. */
-export type Known = { epoch: string; revision: number; digest: string | undefined }
+export type Known = { epoch: string; revision: number; digest: string }
 
 export class Enforcer {
   readonly #access: HeldAccess
@@ -37,9 +37,9 @@ export class Enforcer {
   }
 
   get known(): Known | null {
-    const held = this.#access.current
-    if (!held || !this.#isEnforced) return null
-    return { epoch: held.epoch, revision: held.revision, digest: held.digest }
+    const { current, digest } = this.#access
+    if (!current || digest === null || !this.#isEnforced) return null
+    return { epoch: current.epoch, revision: current.revision, digest }
   }
 
   /**
@@ -49,8 +49,16 @@ export class Enforcer {
    * @throws whatever severing throws; then it is not enforced, and `known` says so.
    */
   take(next: Access): boolean {
-    const { revision } = next
-    if (!this.#access.take(next)) {
+    return this.#enforce(next.revision, () => this.#access.take(next))
+  }
+
+  /** The same for what changed. @throws also when it does not follow what is held. */
+  change(delta: Delta): boolean {
+    return this.#enforce(delta.revision, () => this.#access.change(delta))
+  }
+
+  #enforce(revision: number, hold: () => boolean): boolean {
+    if (!hold()) {
       this.#log('debug', 'an older access was ignored', { revision })
       return false
     }
@@ -87,11 +95,10 @@ export class Enforcer {
    * (threats.md R1). Whoever is admitted again is sent Access anew, because nothing is known then.
    */
   dismiss(): void {
-    const held = this.#access.current
-    if (!held || !this.#isEnforced) return
+    if (this.known === null) return
     this.#isEnforced = false
     this.#taken += 1
-    this.#access.take({ ...held, users: [], groups: [], grants: [] })
+    this.#access.empty()
     const severed = this.#streams.recheck(this.#access)
     this.count(severed)
     this.#log('error', 'this connector is admitted no longer, so nobody is let in', { severed })

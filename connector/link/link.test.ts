@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FromServer } from '../../src/wire/link.ts'
+import { Ledger } from '../../src/wire/ledger.ts'
 import { accessAt, dealtWith, linked, sentLater, start, stream, world } from './fixtures.ts'
 
 test('it says who it is with its key in a header, then asks at once for a beat', async (t) => {
@@ -46,7 +48,60 @@ test('an older revision is ignored and not acknowledged, a newer one is', async 
   peer.send({ kind: 'access', access: accessAt(4, ['view', 'edit', 'admin']) })
   peer.send({ kind: 'access', access: accessAt(6) })
   assert.equal((await peer.ack()).revision, 6)
-  assert.equal(access.current?.grants.length, 1)
+  assert.deepEqual(access.rolesInUse(), [{ role: 'view', namespace: null }])
+})
+
+/** Of Access of revision 1 as `linked` sends it: the user's role is another one now. */
+const delta = (revision: number, role: string, since = 1): FromServer => {
+  const { epoch, users, groups, grants } = accessAt(revision, [role])
+  const subjects = [{ kind: 'user' as const, id: 'u1' }]
+  return { kind: 'delta', delta: { epoch, since, revision, subjects, users, groups, grants } }
+}
+
+test('a delta is enforced and acknowledged: what it no longer gives is severed', async (t) => {
+  const { peer, access, streams, changes } = await linked(t)
+  const [views, edits] = [
+    stream(streams, ['infra:role:view']),
+    stream(streams, ['infra:role:edit']),
+  ]
+  peer.send(delta(5, 'edit'))
+  assert.deepEqual(await peer.ack(), { kind: 'ack', epoch: 'e1', revision: 5, severed: 1 })
+  assert.deepEqual([views.severed, edits.severed], [true, false])
+  assert.deepEqual(access.rolesInUse(), [{ role: 'edit', namespace: null }])
+  assert.equal(await changes.next(), 5)
+})
+
+test('R3: a delta that is older than what is held, or said twice, brings nothing back', async (t) => {
+  const { peer, access } = await linked(t)
+  peer.send({ kind: 'access', access: accessAt(7, ['view']) })
+  assert.equal((await peer.ack()).revision, 7)
+  peer.send(delta(6, 'admin'))
+  peer.send(delta(8, 'edit'))
+  assert.equal((await peer.ack()).revision, 8)
+  peer.send(delta(8, 'edit'))
+  assert.equal((await peer.ack()).revision, 8)
+  assert.deepEqual(access.rolesInUse(), [{ role: 'edit', namespace: null }])
+})
+
+test('a delta of what never came ends the link, and all begins anew', async (t) => {
+  const { peer, peers, access, state } = await linked(t)
+  peer.send(delta(9, 'admin', 4))
+  await peer.closed
+  state.now += 60_000
+  const again = await peers.next()
+  await again.hello()
+  assert.deepEqual(access.rolesInUse()?.length, 2)
+})
+
+test('a beat about Access that is not word for word what is held renews nothing, and ends the link', async (t) => {
+  const { peer, access, state } = await linked(t)
+  const endsAt = access.leaseEndsAt
+  for (let times = 0; times < 2; times += 1) {
+    const { id } = await sentLater(peer, state, 5_000)
+    peer.beat(id, 1, start + state.now, 'e1', new Ledger(accessAt(1, ['view'])).digest)
+  }
+  await peer.closed
+  assert.equal(access.leaseEndsAt, endsAt)
 })
 
 test('another epoch is taken though its revisions begin anew', async (t) => {

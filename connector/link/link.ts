@@ -7,7 +7,7 @@
  * it as well.
  */
 import type { RawData, WebSocket } from 'ws'
-import type { Access } from '../../src/wire/access.ts'
+import type { Access, Delta } from '../../src/wire/access.ts'
 import {
   type Beat,
   type FromConnector,
@@ -175,6 +175,7 @@ export class Link {
       const message = isBinary || !Buffer.isBuffer(raw) ? null : parse(raw.toString('utf8'))
       if (!message) return this.#drop(dialled, 'a message of another shape')
       if (message.kind === 'access') this.#take(dialled, message.access)
+      else if (message.kind === 'delta') this.#change(dialled, message.delta)
       else this.#renew(dialled, message)
     } catch (error) {
       // Unacknowledged, so the server knows that it may not be enforced.
@@ -185,9 +186,16 @@ export class Link {
 
   /** The ack says that every stream which `next` does not let in is destroyed: it comes after. */
   #take(dialled: Dialled, next: Access): void {
-    const { access, enforcer, onAccess } = this.#parts
-    if (!enforcer.take(next)) return
-    this.#acknowledge(dialled, next)
+    if (this.#parts.enforcer.take(next)) this.#taken(dialled, next)
+  }
+
+  #change(dialled: Dialled, delta: Delta): void {
+    if (this.#parts.enforcer.change(delta)) this.#taken(dialled, delta)
+  }
+
+  #taken(dialled: Dialled, taken: Pick<Access, 'epoch' | 'revision'>): void {
+    const { access, onAccess } = this.#parts
+    this.#acknowledge(dialled, taken)
     if (dialled.barren > 0 || access.lapse() !== null) this.#ping(dialled)
     onAccess()
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Failure } from '../../src/wire/failure.ts'
+import { Ledger } from '../../src/wire/ledger.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../../src/wire/poll.ts'
 import { HeldAccess } from '../access.ts'
 import { Enforcer } from './enforcer.ts'
@@ -78,9 +79,9 @@ type World = ReturnType<typeof world>
 
 const at = (ms: number) => new Date(start + ms).toISOString()
 const whole = (revision: number, roles?: string[], epoch?: string): PollAnswer => {
-  const access = { ...accessAt(revision, roles, epoch), digest: `d-${revision}` }
-  return { kind: 'access', at: at(0), access }
+  return { kind: 'access', at: at(0), access: accessAt(revision, roles, epoch) }
 }
+const digestAt = (...words: Parameters<typeof accessAt>) => new Ledger(accessAt(...words)).digest
 
 /** It has polled once, holds Access of revision 1, and its lease runs from 2 s on. */
 async function polled(t: TestContext, options = {}): Promise<World> {
@@ -106,11 +107,14 @@ test('without a link it asks soon, and lets in by the answer, from when it asked
 test('it says what it holds; that it is unchanged renews the lease and takes nothing', async (t) => {
   const w = await polled(t)
   const { query, answer } = await w.after(4_500)
-  assert.deepEqual([query.epoch, query.revision, query.digest], ['e1', 1, 'd-1'])
+  assert.deepEqual(
+    [query.epoch, query.revision, query.digest],
+    ['e1', 1, digestAt(1, ['view', 'edit'])],
+  )
   answer({ kind: 'unchanged', at: at(4_500), epoch: 'e1', revision: 9, since: 1 })
   const next = await w.after(4_500)
   assert.equal(w.access.leaseEndsAt, 6_500 + 15_000)
-  assert.deepEqual([next.query.revision, next.query.digest], [9, 'd-1'])
+  assert.deepEqual([next.query.revision, next.query.digest], [9, digestAt(1, ['view', 'edit'])])
 })
 
 test('what an answer no longer lets in is severed and counted; the link is told as well', async (t) => {
@@ -147,10 +151,10 @@ test('an answer that the link has overtaken changes nothing, of whatever epoch',
   const w = await polled(t)
   for (const old of [whole(1, ['admin']), whole(7, ['admin'], 'e0')]) {
     const { answer } = await w.after(4_500)
-    w.enforcer.take({ ...accessAt(5, ['view'], 'e2'), digest: 'd-5' })
+    w.enforcer.take(accessAt(5, ['view'], 'e2'))
     answer(old)
     const next = await w.after(4_500)
-    assert.deepEqual([next.query.epoch, next.query.digest], ['e2', 'd-5'])
+    assert.deepEqual([next.query.epoch, next.query.digest], ['e2', digestAt(5, ['view'], 'e2')])
     next.answer({ kind: 'unchanged', at: at(0), epoch: 'e2', revision: 5, since: 5 })
   }
 })
@@ -158,7 +162,7 @@ test('an answer that the link has overtaken changes nothing, of whatever epoch',
 test('an unchanged that is about what was held before the link came renews nothing', async (t) => {
   const w = await polled(t)
   const { answer } = await w.after(4_500)
-  w.enforcer.take({ ...accessAt(5, ['view']), digest: 'd-5' })
+  w.enforcer.take(accessAt(5, ['view']))
   answer({ kind: 'unchanged', at: at(0), epoch: 'e1', revision: 9, since: 1 })
   assert.equal((await w.after(4_500)).query.revision, 5)
   assert.equal(w.access.leaseEndsAt, 2_000 + 15_000)
@@ -177,7 +181,7 @@ test('what could not be severed is not held to be enforced: all is asked for aga
   assert.deepEqual([again.query.revision, again.query.digest], [undefined, undefined])
   again.answer(whole(2, ['view']))
   await w.taken.next()
-  assert.equal((await w.after(4_500)).query.digest, 'd-2')
+  assert.equal((await w.after(4_500)).query.digest, digestAt(2))
 })
 
 test('a failure is tried again soon, and cuts nothing', async (t) => {
@@ -222,7 +226,7 @@ test('refusals with a failure between them are not two in a row', async (t) => {
 test('when the link goes it asks soon, however long the interval', async (t) => {
   const w = world(t)
   w.state.isLinked = true
-  const long = { ...accessAt(1), leaseSeconds: 86_400, digest: 'd-1' }
+  const long = { ...accessAt(1), leaseSeconds: 86_400 }
   ;(await w.after(2_000)).answer({ kind: 'access', at: at(0), access: long })
   await w.taken.next()
   await w.looked()

@@ -325,4 +325,6 @@ export const events = pgTable('events', {
   detail: jsonb().$type<Record<string, unknown>>().notNull(),
   /** Ids of the destinations whose Access may have changed; null: all of them. */
   destinations: text().array(),
+  /** For whom it may have changed there; null: for anybody. */
+  subjects: jsonb().$type<{ kind: 'user' | 'group'; id: string }[]>(),
 })

@@ -10,16 +10,16 @@
  * reading found was sent. Whoever cannot read, or would not hear of the next change, says nothing,
  * and the leases run out.
  */
-import { and, gt, inArray, isNull, or, asc } from 'drizzle-orm'
-import { readEpoch } from '../access.ts'
+import { and, gt, inArray, isNull, or } from 'drizzle-orm'
 import type { ConnectorActor, Links } from '../call.ts'
 import { instancesAt } from '../connectors.ts'
 import type { Store } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import { accessKeys, events } from '../db/schema.ts'
+import { accessKeys } from '../db/schema.ts'
 import { beginEpoch } from '../epoch.ts'
-import { channel, newest } from '../events.ts'
-import { Link, type LinkParts, type Look } from './link.ts'
+import { channel } from '../events.ts'
+import { Link, type LinkParts } from './link.ts'
+import { look, type Look } from './look.ts'
 import { Marks } from './marks.ts'
 import { answerPoll } from './poll.ts'
 import { Receipts } from './receipts.ts'
@@ -28,8 +28,6 @@ import type { LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
-/** With more events than this between two looks, every destination counts as concerned. */
-const manyEvents = 1000
 const retryMs = [250, 1000, 4000, 10_000]
 /** A connector is believed once an hour: with its key, somebody could make all of them begin anew. */
 const believeEveryMs = 3_600_000
@@ -185,21 +183,19 @@ export class Hub implements Links {
     const { db, clock } = this.#parts
     const last = this.#last
     const at = clock()
-    const epoch = await readEpoch(db)
-    const revision = await newest(db)
-    const isSameEpoch = last?.epoch === epoch
-    if (isSameEpoch && revision < last.revision) {
+    const linked = new Set([...this.#links].map((link) => link.destinationId))
+    const found = await look(db, last, at, (id) => linked.has(id))
+    const { epoch, revision } = found
+    if (last?.epoch === epoch && revision < last.revision) {
       // Who looks again finds the new epoch, and another one than the last.
       await this.#wentBack(epoch, { knownRevision: last.revision, revision })
       return this.#lookNow()
     }
-    const concerns = isSameEpoch ? await this.#concernsSince(last.revision) : () => revision
     await this.#closeEnded(at)
-    const look = { at, epoch, revision, concerns }
-    this.#last = look
+    this.#last = found
     this.#failures = 0
-    for (const link of this.#links) link.looked(look)
-    return look
+    for (const link of this.#links) link.looked(found)
+    return found
   }
 
   /** @throws when it cannot be written: then nothing was sent of what is there now. */
@@ -222,24 +218,6 @@ export class Hub implements Links {
     await this.#wentBack(epoch, { knownRevision, revision, noticedBy: { id, name } })
     this.#believed.set(id, now)
     return true
-  }
-
-  async #concernsSince(after: number): Promise<Look['concerns']> {
-    const rows = await this.#parts.db
-      .select({ number: events.number, destinations: events.destinations })
-      .from(events)
-      .where(gt(events.number, after))
-      .orderBy(asc(events.number))
-      .limit(manyEvents)
-    const isCut = rows.length === manyEvents
-    const all = isCut ? rows : rows.filter((row) => row.destinations === null)
-    const everyone = all.at(-1)?.number ?? 0
-    const newestOf = new Map(
-      rows.flatMap(({ number, destinations }) =>
-        (destinations ?? []).map((id): [string, number] => [id, number]),
-      ),
-    )
-    return (destinationId) => Math.max(everyone, newestOf.get(destinationId) ?? 0)
   }
 
   /** Closes links whose access key was revoked, has run out, or went with its destination. */

@@ -2,7 +2,7 @@
 import type { World } from '../../test/world.ts'
 import { parseCredential } from '../credential.ts'
 import type { Hub } from './hub.ts'
-import type { Access } from '../wire/access.ts'
+import type { Access, Delta } from '../wire/access.ts'
 import type { CreatedDestination } from '../wire/destinations.ts'
 import { type Beat, type FromConnector, FromServer } from '../wire/link.ts'
 
@@ -56,8 +56,18 @@ export class FarEnd {
     return this.sent.flatMap((message) => (message.kind === 'beat' ? [message] : []))
   }
 
+  /** All that it has held, one after the other. */
   get access(): Access[] {
-    return this.sent.flatMap((message) => (message.kind === 'access' ? [message.access] : []))
+    const held: Access[] = []
+    for (const message of this.sent) {
+      if (message.kind === 'access') held.push(message.access)
+      if (message.kind === 'delta') held.push(after(held.at(-1), message.delta))
+    }
+    return held
+  }
+
+  get deltas(): Delta[] {
+    return this.sent.flatMap((message) => (message.kind === 'delta' ? [message.delta] : []))
   }
 
   detach(code?: number): void {
@@ -86,6 +96,21 @@ export class FarEnd {
   }
 }
 
+/** What a delta makes of Access, in the plainest way. */
+export function after(access: Access | undefined, delta: Delta): Access {
+  if (access?.revision !== delta.since) throw new Error('a delta of what was never sent')
+  const changed = new Set(delta.subjects.map(({ id }) => id))
+  const { revision, users, groups, grants } = delta
+  const isKept = ({ id }: { id: string }) => !changed.has(id)
+  return {
+    ...access,
+    revision,
+    users: [...access.users.filter(isKept), ...users],
+    groups: [...access.groups.filter(isKept), ...groups],
+    grants: [...access.grants.filter(({ subject }) => isKept(subject)), ...grants],
+  }
+}
+
 export async function linked(
   w: World,
   name: string,
@@ -105,15 +130,15 @@ export function holdingBack(store: World['store']) {
   let letGo = (): void => {}
   let tell = (): void => {}
   let reads = 0
-  let selects = 0
+  let looks = 0
   const db = new Proxy(store.db, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
-      if (name === 'select') selects += 1
       if (name !== 'transaction') return typeof value === 'function' ? value.bind(target) : value
       return async (...args: Parameters<typeof target.transaction>) => {
         const result = await target.transaction(...args)
-        if (args[1]?.accessMode === 'read only') {
+        if (args[1]?.accessMode !== 'read only') looks += 1
+        else {
           reads += 1
           tell()
           await hold
@@ -125,7 +150,8 @@ export function holdingBack(store: World['store']) {
   return {
     store: { ...store, db },
     reads: () => reads,
-    selects: () => selects,
+    /** Transactions of the hub's that read no Access. */
+    looks: () => looks,
     holdNext: (): Promise<void> => {
       hold = new Promise((resolve) => (letGo = resolve))
       return new Promise((resolve) => (tell = resolve))

@@ -4,24 +4,15 @@ import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
 import { recordEndpoint } from './hello.ts'
+import type { Look } from './look.ts'
 import type { Marks } from './marks.ts'
 import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
+import { Sent } from './sent.ts'
 import type { Settings } from '../settings.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
-import type { Access } from '../wire/access.ts'
 import { FromConnector, type FromServer, type Hello } from '../wire/link.ts'
 import { log } from '../wire/log.ts'
-
-/** What a look at the database found, when it was read at `at`. */
-export type Look = {
-  at: Date
-  epoch: string
-  /** The number of the newest event. */
-  revision: number
-  /** The newest of the events found that concern a destination; 0: none does. */
-  concerns(destinationId: string): number
-}
 
 export type LinkParts = {
   db: Database
@@ -45,9 +36,6 @@ export type LinkParts = {
   retry(): void
 }
 
-/** The Access that was sent last: `since` is its revision, `content` all of it but the revision. */
-type Sent = { epoch: string; since: number; content: string }
-
 export class Link {
   readonly #parts: LinkParts
   /** Null until the connector has said hello: until then it is told nothing. */
@@ -63,6 +51,10 @@ export class Link {
   #concernedAt = 0
   /** The newest event that was looked at. */
   #lookedAt = 0
+  /** Looks that concern this destination, and came while Access was read. */
+  #missed: Look[] = []
+  /** Since when ended sessions are told has moved: all is read anew, about once a day. */
+  #isAged = false
   #isRefreshing = false
   #reading: Promise<void> = Promise.resolve()
   #isOver = false
@@ -93,11 +85,16 @@ export class Link {
     if (message.revision > this.#sent.since) this.#resend()
   }
 
-  looked({ epoch, revision, concerns }: Look): void {
+  looked(look: Look): void {
     if (!this.#isMet || this.#isOver) return
-    if (this.#sent && this.#sent.epoch !== epoch) return this.#leaveEpoch()
-    this.#concernedAt = Math.max(this.#concernedAt, concerns(this.destinationId))
-    this.#lookedAt = Math.max(this.#lookedAt, revision)
+    const sent = this.#sent
+    if (sent && sent.epoch !== look.epoch) return this.#leaveEpoch()
+    this.#isAged = sent?.isAged(look.at) ?? false
+    const concernedAt = look.concerns(this.destinationId)
+    if (concernedAt > this.#readAt) this.#missed.push(look)
+    this.#concernedAt = Math.max(this.#concernedAt, concernedAt)
+    this.#lookedAt = Math.max(this.#lookedAt, look.revision)
+    if (!this.#isRefreshing) this.#catchUp()
     this.#verify()
     this.#refresh()
   }
@@ -118,7 +115,7 @@ export class Link {
   }
 
   get #isStale(): boolean {
-    return this.#readAt < this.#concernedAt
+    return this.#readAt < this.#concernedAt || this.#isAged
   }
 
   #greet(hello: Hello): void {
@@ -212,20 +209,42 @@ export class Link {
 
   async #refreshOnce(): Promise<void> {
     const { db, settings, clock } = this.#parts
-    const access = await readAccess(db, this.destinationId, { now: clock(), settings })
+    const now = clock()
+    const access = await readAccess(db, this.destinationId, { now, settings })
     if (this.#isOver) return
     if (!access) return this.close(closing.notAdmitted, 'there is no such destination')
     const sent = this.#sent
     if (sent && sent.epoch !== access.epoch) return this.#leaveEpoch()
     if (access.revision < this.#readAt) throw new Error('the database has lost events')
-    const content = contentOf(access)
-    if (sent?.content !== content) {
-      this.#sent = { epoch: access.epoch, since: access.revision, content }
+    this.#sent = new Sent(access, now)
+    this.#isAged = false
+    this.#readAt = access.revision
+    if (sent?.digest === this.#sent.digest) {
+      this.#sent.continues(sent)
+    } else {
       this.#receipt?.sent(access)
       this.#send({ kind: 'access', access })
     }
-    this.#readAt = access.revision
+    this.#catchUp()
     this.#verify()
+  }
+
+  /** Tells what changed meanwhile. Where that is not known we stay stale, and all is read anew. */
+  #catchUp(): void {
+    for (const look of this.#missed.splice(0)) {
+      if (look.revision > this.#readAt && !this.#tell(look)) return
+    }
+  }
+
+  #tell(look: Look): boolean {
+    const sent = this.#sent
+    const delta = sent?.follow(look) ?? 'unknown'
+    if (!sent || delta === 'unknown') return false
+    this.#readAt = look.revision
+    if (delta === 'nothing') return true
+    this.#receipt?.sent({ ...sent.head, revision: delta.revision })
+    this.#send({ kind: 'delta', delta })
+    return true
   }
 
   /** What was sent last is all there is, up to what was read or looked at without a concern. */
@@ -244,15 +263,16 @@ export class Link {
       const needed = this.#concernedAt
       while ((this.#readAt < needed || !this.#sent) && this.#isRefreshing) await this.#reading
       const sent = this.#sent
-      if (!sent || sent.epoch !== epoch || this.#readAt < needed || this.#isOver) return
+      if (sent?.epoch !== epoch || this.#readAt < needed || this.#isOver) return
       // Whoever would not hear of the next change vouches for nothing.
       if (!this.#receipt || !this.#parts.isListening()) return
       this.#receipt.beaten(at)
       // Before the lease is renewed: a server that is killed now still knows who may have one.
       await this.#parts.marks.heard(this.#parts.actor, this.#receipt, 'link')
       const upTo = Math.max(this.#readAt, revision)
-      const { since } = sent
-      this.#send({ kind: 'beat', id, at: at.toISOString(), epoch, revision: upTo, since })
+      const { since, digest } = this.#sent ?? sent
+      const said = { kind: 'beat', id, at: at.toISOString(), epoch, revision: upTo } as const
+      this.#send({ ...said, since, digest })
     } catch (thrown) {
       const { destinationName } = this.#parts.actor
       const error = fromDatabase(thrown)
@@ -264,10 +284,6 @@ export class Link {
     this.#parts.socket.send(JSON.stringify(message))
     if (this.#parts.socket.backlog() > maxBacklog) this.close(closing.tooSlow, 'too slow')
   }
-}
-
-function contentOf(access: Access): string {
-  return JSON.stringify({ ...access, revision: 0 })
 }
 
 function parse(text: string): FromConnector | null {

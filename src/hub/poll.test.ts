@@ -4,6 +4,7 @@ import { sql } from 'drizzle-orm'
 import { type World, world } from '../../test/world.ts'
 import { FarEnd, linked } from './link.fixtures.ts'
 import type { Access } from '../wire/access.ts'
+import { Ledger } from '../wire/ledger.ts'
 import type { PollQuery } from '../wire/poll.ts'
 
 const hello: PollQuery = { instance: 'one', version: '1' }
@@ -23,7 +24,10 @@ async function polling(w: World) {
   return { prod, connector, ask, told, enforce }
 }
 
-const knownOf = ({ epoch, revision, digest }: Access) => ({ epoch, revision, digest })
+const knownOf = (access: Access) => {
+  const { epoch, revision } = access
+  return { epoch, revision, digest: new Ledger(access).digest }
+}
 
 test('a connector that holds nothing is told all, and one that holds it that it is unchanged', async (t) => {
   const w = await world(t)

@@ -12,6 +12,7 @@ import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
 import type { Settings } from '../settings.ts'
 import type { Access } from '../wire/access.ts'
+import { Ledger } from '../wire/ledger.ts'
 import { Failure } from '../wire/failure.ts'
 import { log } from '../wire/log.ts'
 import type { PollAnswer, PollQuery } from '../wire/poll.ts'
@@ -73,8 +74,8 @@ async function readFor(
 
 /** All of Access, or that what the connector holds is still all there is. */
 export function answerOf(access: Access, asked: PollQuery, at: Date): PollAnswer {
-  const { epoch, revision, digest } = access
-  const isHeld = asked.epoch === epoch && digest !== undefined && asked.digest === digest
+  const { epoch, revision } = access
+  const isHeld = asked.epoch === epoch && asked.digest === new Ledger(access).digest
   if (!isHeld || asked.revision === undefined) {
     return { kind: 'access', at: at.toISOString(), access }
   }

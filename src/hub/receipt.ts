@@ -1,5 +1,5 @@
 /** What one connector instance has enforced, as far as it was acknowledged or proved. */
-import type { Access } from '../wire/access.ts'
+import type { AccessHead } from '../wire/access.ts'
 import type { LinkState } from '../wire/destinations.ts'
 import type { Enforced } from '../wire/link.ts'
 
@@ -31,7 +31,7 @@ export class Receipt {
   #verified = 0
   #sentLeaseSeconds = 0
   #leaseSeconds = 0
-  #onLeaseEnd: Access['onLeaseEnd'] = 'cut'
+  #onLeaseEnd: AccessHead['onLeaseEnd'] = 'cut'
   #beatAt: Date | null = null
 
   constructor(destinationId: string, instance: string, clock: () => Date, changed: () => void) {
@@ -55,7 +55,7 @@ export class Receipt {
   }
 
   /** Access went out; it is also the first contact that a lease counts from. */
-  sent({ epoch, revision, leaseSeconds, onLeaseEnd }: Access): void {
+  sent({ epoch, revision, leaseSeconds, onLeaseEnd }: AccessHead): void {
     this.#enter(epoch)
     // By link and by poll, in any order.
     this.#sent = Math.max(this.#sent, revision)
@@ -81,7 +81,7 @@ export class Receipt {
   }
 
   /** By its digest it holds, and so has enforced, the Access of this revision. */
-  proved({ epoch, revision, leaseSeconds, onLeaseEnd }: Access): void {
+  proved({ epoch, revision, leaseSeconds, onLeaseEnd }: AccessHead): void {
     this.#enter(epoch)
     this.#acknowledged = Math.max(this.#acknowledged, revision)
     this.#sentLeaseSeconds = leaseSeconds

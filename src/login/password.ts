@@ -12,6 +12,7 @@ import { countGuess, takeBackGuess } from './guesses.ts'
 import { hashPassword, verifyPassword } from '../passwords.ts'
 import { startSession } from '../sessions.ts'
 import type { UserRow } from '../users.ts'
+import { userSubject } from '../wire/access.ts'
 import { Failure } from '../wire/failure.ts'
 import type { PasswordLogin, StartedSession } from '../wire/login.ts'
 import type { None } from '../wire/shared.ts'
@@ -152,6 +153,7 @@ async function setPassword(
     kind: 'user.password_changed',
     detail: { user: { id: user.id, email: user.email }, endedSessions: ended.length },
     destinations,
+    subjects: [userSubject(user.id)],
   })
 }
 

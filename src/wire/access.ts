@@ -11,6 +11,10 @@ import { Id } from './names.ts'
 export const Subject = z.object({ kind: z.enum(['user', 'group']), id: Id })
 export type Subject = z.infer<typeof Subject>
 
+export function userSubject(id: string): Subject {
+  return { kind: 'user', id }
+}
+
 export const AccessGrant = z.object({
   id: Id,
   subject: Subject,
@@ -32,28 +36,62 @@ export const PublicKey = z.object({
 })
 export type PublicKey = z.infer<typeof PublicKey>
 
+/** Who has a grant here, directly or by a group, and is not disabled. */
+const AccessUser = z.object({
+  id: Id,
+  email: z.string(),
+  /** Those that have a grant here, and no others. */
+  groups: z.array(Id),
+  /** Sessions and access keys of theirs that ended while a token may still be good. */
+  ended: z.array(Id),
+})
+
+const AccessGroup = z.object({ id: Id, name: z.string() })
+
+const Revision = z.number().int().nonnegative()
+
 export const Access = z.object({
   destination: z.object({ id: Id, name: z.string() }),
   /** Changes when the database was restored to the past; revisions compare only within one. */
   epoch: z.string(),
   /** The number of the last event taken account of. */
-  revision: z.number().int().nonnegative(),
+  revision: Revision,
   /** The `iss` of tokens; a connector may dial the server by another address. */
   issuer: z.string(),
   leaseSeconds: z.number().int().positive(),
   onLeaseEnd: z.enum(['cut', 'keep']),
-  /** Who has a grant here, directly or by a group, and is not disabled. */
-  users: z.array(z.object({ id: Id, email: z.string(), groups: z.array(Id) })),
+  users: z.array(AccessUser),
   /** The groups that have a grant here, and no others. */
-  groups: z.array(z.object({ id: Id, name: z.string() })),
+  groups: z.array(AccessGroup),
+  /** Of these users and groups. */
   grants: z.array(AccessGrant),
-  /** Sessions of these users that ended while a token of theirs may still be good. */
-  endedSessions: z.array(Id),
   signingKeys: z.array(PublicKey),
-  /** Of all the above but the revision: who holds Access of this digest need not be sent it again. */
-  digest: z.string().optional(),
 })
 export type Access = z.infer<typeof Access>
+
+/** All of Access but whom it lets in. */
+export type AccessHead = Omit<Access, keyof Entries>
+
+/**
+ * What changed of Access. Whoever is a subject of it has what stands here, and nothing else any
+ * more: a delta says what is so, like Access itself, so that taking it twice does no harm. A group
+ * neither comes nor goes by a delta, which would change what stands for each of its members.
+ */
+export const Delta = z.object({
+  epoch: z.string(),
+  /** The revision of the Access that it was made for. */
+  since: Revision,
+  /** The revision of the Access that it makes. */
+  revision: Revision,
+  subjects: z.array(Subject),
+  users: z.array(AccessUser),
+  groups: z.array(AccessGroup),
+  grants: z.array(AccessGrant),
+})
+export type Delta = z.infer<typeof Delta>
+
+/** What stands for some, or for all. */
+export type Entries = Pick<Access, 'users' | 'groups' | 'grants'>
 
 /** Whether a grant stands at `now`, in milliseconds of server time. */
 export function stands(grant: Pick<AccessGrant, 'expiresAt'>, now: number): boolean {

@@ -2,11 +2,11 @@
  * What is said on the link, the WebSocket from a connector to the server. JSON text frames.
  *
  * State crosses, not commands: granting, revoking, a deleted user and a changed role all arrive as
- * new Access. The connector's access key travels in the `Authorization` header of the upgrade, and
+ * new Access, or as what is new of it. The connector's access key travels in the `Authorization` header of the upgrade, and
  * says which destination the link is for.
  */
 import { z } from 'zod'
-import { Access } from './access.ts'
+import { Access, Delta } from './access.ts'
 
 const Revision = z.number().int().nonnegative()
 
@@ -75,11 +75,14 @@ export type Unchanged = z.infer<typeof Unchanged>
 export const Beat = Unchanged.extend({
   kind: z.literal('beat'),
   id: z.number().int().nonnegative(),
+  /** Of the Access of revision `since` (ledger.ts): whoever holds another has lost the thread. */
+  digest: z.string().max(128).optional(),
 })
 export type Beat = z.infer<typeof Beat>
 
 export const FromServer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('access'), access: Access }),
+  z.object({ kind: z.literal('delta'), delta: Delta }),
   Beat,
 ])
 export type FromServer = z.infer<typeof FromServer>

@@ -1,0 +1,89 @@
+/**
+ * A look at the database: what is new since the last one, whom it concerns, and what stands for
+ * them now. All of it in one snapshot, for however many links.
+ */
+import { asc, gt } from 'drizzle-orm'
+import { readEpoch } from '../access.ts'
+import { type Changed, type Changes, changesAt, readChanges } from '../changes.ts'
+import type { Database } from '../db/database.ts'
+import { events } from '../db/schema.ts'
+import { newest } from '../events.ts'
+import type { Subject } from '../wire/access.ts'
+
+/** What was found, when it was read at `at`. */
+export type Look = {
+  at: Date
+  epoch: string
+  /** The number of the newest event. */
+  revision: number
+  /** The newest of the events found that concern a destination; 0: none does. */
+  concerns(destinationId: string): number
+  /** What they changed there; null where that is not known, and all must be read. */
+  changed(destinationId: string, knows: (subject: Subject) => boolean): Changed | null
+}
+
+type Row = { number: number; destinations: string[] | null; subjects: Subject[] | null }
+
+/** With more events than this between two looks, every destination counts as concerned. */
+const manyEvents = 1000
+/** With more subjects than this, it is cheaper to read all there is than what changed of it. */
+const manySubjects = 500
+
+/**
+ * Looks from `last` on; without it, or in another epoch, everything is new to everybody. `isLinked`
+ * says for which destinations anybody wants to know what changed.
+ */
+export async function look(
+  db: Database,
+  last: Look | null,
+  at: Date,
+  isLinked: (destinationId: string) => boolean,
+): Promise<Look> {
+  const read = async (tx: Database): Promise<Look> => {
+    const epoch = await readEpoch(tx)
+    const revision = await newest(tx)
+    const found = { at, epoch, revision }
+    if (last?.epoch !== epoch) return { ...found, concerns: () => revision, changed: () => null }
+    const rows = revision > last.revision ? await eventsSince(tx, last.revision) : []
+    const subjects = subjectsOf(rows, isLinked)
+    const changes = subjects && (await readChanges(tx, subjects, at))
+    return { ...found, concerns: concernsOf(rows), changed: changedIn(changes) }
+  }
+  return db.transaction(read, { isolationLevel: 'repeatable read' })
+}
+
+function eventsSince(tx: Database, after: number): Promise<Row[]> {
+  const { number, destinations, subjects } = events
+  return tx
+    .select({ number, destinations, subjects })
+    .from(events)
+    .where(gt(number, after))
+    .orderBy(asc(number))
+    .limit(manyEvents)
+}
+
+function concernsOf(rows: Row[]): Look['concerns'] {
+  const isCut = rows.length === manyEvents
+  const all = isCut ? rows : rows.filter((row) => row.destinations === null)
+  const everyone = all.at(-1)?.number ?? 0
+  const newestOf = new Map(
+    rows.flatMap(({ number, destinations }) =>
+      (destinations ?? []).map((id): [string, number] => [id, number]),
+    ),
+  )
+  return (destinationId) => Math.max(everyone, newestOf.get(destinationId) ?? 0)
+}
+
+/** Whom the events are about that concern anybody who is linked; null: that is not known. */
+function subjectsOf(rows: Row[], isLinked: (destinationId: string) => boolean): Subject[] | null {
+  if (rows.length === manyEvents) return null
+  const felt = rows.filter(({ destinations }) => destinations?.some(isLinked) ?? true)
+  if (felt.some(({ destinations, subjects }) => !destinations || !subjects)) return null
+  const named = felt.flatMap(({ subjects }) => subjects ?? [])
+  const each = new Map(named.map((subject) => [`${subject.kind} ${subject.id}`, subject]))
+  return each.size > manySubjects ? null : [...each.values()]
+}
+
+function changedIn(changes: Changes | null): Look['changed'] {
+  return (destinationId, knows) => changes && changesAt(changes, destinationId, knows)
+}

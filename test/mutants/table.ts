@@ -1,0 +1,25 @@
+/** Every mutant there is: a table for each room. */
+import { ofTheCli } from './cli.ts'
+import { ofDeltas } from './deltas.ts'
+import { ofTheDoor } from './door.ts'
+import { ofJourneys } from './journeys.ts'
+import { ofWhatIsKnown } from './knowledge.ts'
+import { ofTheLink } from './link.ts'
+import { ofTheLogin } from './login.ts'
+import type { Mutant } from './mutant.ts'
+import { ofTheReader } from './reader.ts'
+import { ofTheServer } from './server.ts'
+import { ofTheSplice } from './splice.ts'
+
+export const mutants: Mutant[] = [
+  ...[...ofTheReader, ...ofTheDoor, ...ofTheSplice],
+  ...[
+    ...ofWhatIsKnown,
+    ...ofTheLink,
+    ...ofDeltas,
+    ...ofTheServer,
+    ...ofTheLogin,
+    ...ofTheCli,
+    ...ofJourneys,
+  ],
+]
