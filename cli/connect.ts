@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { Client, type Fetch } from '../src/wire/client.ts'
 import { fetchWith } from '../src/wire/dial.ts'
-import { Failure } from '../src/wire/failure.ts'
-import { Id } from '../src/wire/names.ts'
+import { Failure, statusOf } from '../src/wire/failure.ts'
+import { Credential } from './credential.ts'
 import { hinted } from './hint.ts'
 import { configFolder, type Environment } from './disk/places.ts'
 import { eraseTokens } from './plugin-cache.ts'
@@ -24,6 +24,9 @@ export type Connection = Standing & { client: Client; folder: string }
 
 /** Longer than a receipt may be waited for. */
 const requestMs = 90_000
+/** As much as a message of the event stream may have (`dial.ts`). */
+const longestAnswer = 64 * 1024 * 1024
+const tooMuch = { code: 'unavailable', message: 'the server does not stop answering' }
 
 /**
  * Does `work` as whoever is logged in. A refused credential is explained; the environment's key is
@@ -82,10 +85,10 @@ export function standingByKey(env: Environment, key: string, server: string | nu
       'set INFRA_SERVER to the URL of the server',
     )
   }
-  const id = Id.safeParse(key.slice(0, key.indexOf('.')))
-  if (!id.success)
-    throw new Failure('invalid', 'INFRA_ACCESS_KEY is not an access key: it has no dot')
-  return { server, ca: caOf(env, server), credential: key, id: id.data, session: null }
+  if (!Credential.safeParse(key).success)
+    throw new Failure('invalid', 'INFRA_ACCESS_KEY is not an access key, which is ID.SECRET')
+  const id = key.slice(0, key.indexOf('.'))
+  return { server, ca: caOf(env, server), credential: key, id, session: null }
 }
 
 /**
@@ -107,9 +110,28 @@ export function caFrom(file: string): string {
   return pem
 }
 
-/** A network that gives up: a server that swallows packets must not hold a terminal for ever. */
+/**
+ * A network that gives up: a server that swallows packets must not hold a terminal for ever, and one
+ * that never ends must not fill the memory.
+ */
 export function timed(fetch: Fetch, ms: number): Fetch {
-  return (request) => fetch(new Request(request, { signal: AbortSignal.timeout(ms) }))
+  return async (request) =>
+    bounded(await fetch(new Request(request, { signal: AbortSignal.timeout(ms) })))
+}
+
+/** Bytes are counted as they come out of whatever compression the server chose. */
+async function bounded(response: Response): Promise<Response> {
+  if (response.body === null) return response
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of response.body) {
+    length += chunk.byteLength
+    // Said as a refusal: the client shows the sentence.
+    if (length > longestAnswer) return Response.json(tooMuch, { status: statusOf.unavailable })
+    chunks.push(chunk)
+  }
+  const { status, headers } = response
+  return new Response(Buffer.concat(chunks), { status, headers })
 }
 
 /** The sentence for a credential that the server does not know any more. */

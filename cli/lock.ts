@@ -2,7 +2,8 @@
  * A lock between processes: a file that only one can create. Its holder writes its name in, so that
  * a lock left by a process that died is taken over and nobody waits for the dead.
  */
-import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { constants, copyFileSync, linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -39,16 +40,34 @@ export async function locked<T>(
   }
 }
 
+/**
+ * The lock appears with its holder's name in it, or not at all: of one that a killed process or a
+ * full disk left empty nobody could tell that it is left. What is there already, be it a link that
+ * leads elsewhere, is not touched.
+ */
 function take(path: string): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false })) return false
+  const named = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
   try {
-    const file = openSync(path, 'wx', 0o600)
-    const holder = { pid: process.pid, started: startOf(process.pid), host: hostname() }
-    writeSync(file, JSON.stringify(holder))
-    closeSync(file)
+    writeFileSync(named, JSON.stringify(holder), { flag: 'wx', mode: 0o600 })
+    appear(named, path)
     return true
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false
     throw error
+  } finally {
+    rmSync(named, { force: true })
+  }
+}
+
+function appear(named: string, path: string): void {
+  try {
+    linkSync(named, path)
+  } catch (error) {
+    // Some file systems have no links: there the name is written a moment after the lock.
+    if (!isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error
+    copyFileSync(named, path, constants.COPYFILE_EXCL)
   }
 }
 
@@ -59,19 +78,19 @@ function isLeft(path: string): boolean {
 }
 
 function holderOf(path: string): { pid: number; started: string; host: string } | null {
-  const said = isLegible(path) ? jsonOf(readIfThere(path) ?? '') : null
+  const said = jsonOf(legible(path))
   const [pid, started, host] = ['pid', 'started', 'host'].map((name) => fieldOf(said, name))
   if (typeof pid !== 'number' || typeof started !== 'string' || typeof host !== 'string')
     return null
   return { pid, started, host }
 }
 
-function isLegible(path: string): boolean {
+/** What stands in a lock; nothing where it cannot be read, or is no file of anybody's lock. */
+function legible(path: string): string {
   try {
-    accessSync(path, constants.R_OK)
-    return true
+    return lstatSync(path).isFile() ? (readIfThere(path) ?? '') : ''
   } catch {
-    return false
+    return ''
   }
 }
 
@@ -81,7 +100,7 @@ function isLegible(path: string): boolean {
  */
 function takeOver(path: string): void {
   const mark = `${path}.takeover`
-  const old = statSync(mark, { throwIfNoEntry: false })
+  const old = lstatSync(mark, { throwIfNoEntry: false })
   if (old && Date.now() - old.mtimeMs > takeOverMs) rmSync(mark, { force: true })
   if (!take(mark)) return
   try {

@@ -11,6 +11,7 @@
  */
 import {
   closeSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -20,6 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { isPrivate } from './disk/private.ts'
 import { fieldOf, jsonOf } from './disk/unknown.ts'
 
 export type TokenKey = { server: string; session: string; destination: string }
@@ -66,8 +68,11 @@ export function keptToken(
   return isOurs ? kept : null
 }
 
+/** One that others can have read, or put there, is none; a pipe in its place is not waited for. */
 function readKept(file: string): KeptToken | null {
   try {
+    const about = lstatSync(file)
+    if (!about.isFile() || !isPrivate(about)) return null
     const kept = jsonOf(readFileSync(file, 'utf8'))
     return isKept(kept) ? kept : null
   } catch {
@@ -131,8 +136,13 @@ export function keepToken(
   }
   mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
   const temporary = `${file}.${kept.generation}.tmp`
-  writeFileSync(temporary, JSON.stringify(kept), { mode: 0o600, flag: 'wx' })
-  renameSync(temporary, file)
+  try {
+    writeFileSync(temporary, JSON.stringify(kept), { mode: 0o600, flag: 'wx' })
+    renameSync(temporary, file)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
   removeMarks(file, kept.generation)
   return kept
 }

@@ -4,10 +4,11 @@ import { fieldOf } from './disk/unknown.ts'
 import { commandHelp, mainHelp, nounHelp, usageOf } from './help.ts'
 import { hinted, hintOf, Misuse } from './hint.ts'
 import { Failure } from '../src/wire/failure.ts'
-import { printable } from '../src/wire/names.ts'
 import type { Terminal } from './terminal/terminal.ts'
 import { programs, tree } from './tree.ts'
 import { checkedWords } from './arguments/words.ts'
+
+const longestSentence = 2000
 
 /** Does what a command line says; gives the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function run(words: string[], terminal: Terminal): Promise<number> {
@@ -25,8 +26,8 @@ async function runCommandLine(words: string[], terminal: Terminal): Promise<numb
   const [first, ...rest] = words
   if (first === undefined || isHelp(first) || first === 'help') {
     const help = mainHelp({ ...tree, ...programs })
-    if (first === undefined) terminal.err(help)
-    else terminal.out(help)
+    if (first !== undefined) terminal.out(help)
+    else for (const line of help.split('\n')) terminal.err(line)
     return first === undefined ? 2 : 0
   }
   if (first === '--version') return runCommandLine(['version'], terminal)
@@ -87,14 +88,19 @@ function asksForHelp(words: string[]): boolean {
 function failed(error: unknown, terminal: Terminal): number {
   terminal.err(`error: ${sentenceOf(error)}`)
   const hint = error instanceof Error ? hintOf(error) : null
-  if (hint !== null) terminal.err(`hint: ${printable(hint)}`)
+  if (hint !== null) terminal.err(`hint: ${hint}`)
   return error instanceof Misuse ? 2 : 1
 }
 
 /** One line, and never a stack: what is no `Failure` is a bug, or a file that cannot be written. */
 function sentenceOf(error: unknown): string {
-  if (error instanceof Failure || error instanceof Misuse) return printable(error.message)
+  if (error instanceof Failure || error instanceof Misuse) return shortened(error.message)
   const what = error instanceof Error ? error.message : String(error)
   const path = fieldOf(error, 'path')
-  return printable(typeof path === 'string' && !what.includes(path) ? `${what} (${path})` : what)
+  return shortened(typeof path === 'string' && !what.includes(path) ? `${what} (${path})` : what)
+}
+
+/** A server may say anything, and as much as it likes: not all of it is for a terminal. */
+function shortened(sentence: string): string {
+  return sentence.length > longestSentence ? `${sentence.slice(0, longestSentence)} …` : sentence
 }

@@ -4,19 +4,22 @@
  *
  * Access keys from the environment never come here (threats.md K5).
  */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { Failure } from '../src/wire/failure.ts'
 import { Id } from '../src/wire/names.ts'
+import { Credential } from './credential.ts'
 import { readIfThere, replaceFile } from './disk/files.ts'
+import { isPrivate } from './disk/private.ts'
 import { jsonOf } from './disk/unknown.ts'
 import { hinted } from './hint.ts'
 import { locked } from './lock.ts'
 
-const StoredSession = z.object({
-  id: Id,
-  /** `id.secret`. */
-  credential: z.string(),
+export const StoredSession = z.object({
+  // It becomes an argument in kubeconfigs, and must not be read as a flag there.
+  id: Id.refine((id) => !id.startsWith('-'), 'must not begin with a hyphen'),
+  credential: Credential,
   user: z.object({ id: Id, email: z.string() }),
   expiresAt: z.string(),
 })
@@ -38,11 +41,18 @@ export type Sessions = z.infer<typeof Sessions>
 
 const lockWaitMs = 10_000
 
-/** @throws {Failure} `invalid` when the file is there and is not ours to read. */
+/** @throws {Failure} `invalid` when the file is there and is not ours to read, or not ours alone. */
 export function readSessions(folder: string): Sessions {
   const path = join(folder, 'sessions.json')
   const text = readIfThere(path)
   if (text === null) return { current: null, servers: {} }
+  // Mending the mode would hide that the credentials in it may have been read, or put there.
+  if (!isPrivate(statSync(path))) {
+    throw hinted(
+      new Failure('invalid', `${path} is not yours alone: other users can read it, or wrote it`),
+      `remove ${path} and log in again; or chmod 600 ${path}, where nobody else uses this machine`,
+    )
+  }
   const read = Sessions.safeParse(jsonOf(text))
   if (read.success) return read.data
   throw hinted(

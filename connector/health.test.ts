@@ -9,6 +9,11 @@ const well: Facts = {
   revision: 7,
   leaseLeftSeconds: 12.4,
   streams: 3,
+  connections: new Map([
+    ['stranger', 6],
+    ['busy', 8],
+  ]),
+  closed: new Map([['displaced', 4]]),
   severed: 2,
   isLeaseHalfOver: false,
   leaseWarnings: 1,
@@ -42,6 +47,9 @@ test('its numbers are told in the Prometheus text format', () => {
   for (const line of [
     'infra_streams_open 3',
     'infra_streams_severed_total 2',
+    'infra_connections_open{kind="stranger"} 6',
+    'infra_connections_open{kind="busy"} 8',
+    'infra_connections_closed_total{reason="displaced"} 4',
     'infra_requests_refused_total{status="401"} 5',
     'infra_lease_seconds_left 12',
     'infra_requests_total{outcome="answered"} 9',

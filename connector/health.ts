@@ -5,9 +5,10 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
-import { by, counter, counters, gauge, metricsType } from '../src/wire/prometheus.ts'
+import { by, counter, counters, gauge, gauges, metricsType } from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
 import type { PollCounts } from './link/poll.ts'
+import type { Closing, Kind } from './splice/places.ts'
 import type { Ending } from './splice/records.ts'
 
 /** All that is told. No name of a user or a path is in it, so it grows with nothing. */
@@ -19,6 +20,9 @@ export type Facts = {
   revision: number | null
   leaseLeftSeconds: number
   streams: number
+  /** Connections at the door, and those closed for want of a place or of a request. */
+  connections: Map<Kind, number>
+  closed: Map<Closing, number>
   severed: number
   /** Half of the lease is over without a word from the server, and how often that was so. */
   isLeaseHalfOver: boolean
@@ -46,6 +50,12 @@ export function metricsText(facts: Facts): string {
   const leaseLeft = Math.round(facts.leaseLeftSeconds)
   return [
     gauge('infra_streams_open', 'requests open now', facts.streams),
+    gauges('infra_connections_open', 'connections at the door', by('kind', facts.connections)),
+    counters(
+      'infra_connections_closed_total',
+      'connections closed for want of a place or of a request',
+      by('reason', facts.closed),
+    ),
     counter(
       'infra_streams_severed_total',
       'streams cut because access was withdrawn',

@@ -83,9 +83,9 @@ class Connector {
     this.#warning = new LeaseWarning(access, clock, log)
     const deadlines = new Deadlines({ access, streams, clock, onSevered })
     const upstream = () => cluster.target()
-    const { streamLog } = settings
+    const { streamLog, limits } = settings
     const door = new Door({ access })
-    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog })
+    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog, limits })
     this.#roles = new Roles({
       ask: cluster.ask,
       current: () => this.#current(),
@@ -236,6 +236,8 @@ class Connector {
       revision: this.#access.current?.revision ?? null,
       leaseLeftSeconds: lapse || endsAt === null ? 0 : (endsAt - clock.elapsed()) / 1000,
       streams: this.#streams.count,
+      connections: this.#proxy.places.open,
+      closed: this.#proxy.places.closed,
       severed: this.#enforcer.severed,
       isLeaseHalfOver: this.#warning.isHalfOver,
       leaseWarnings: this.#warning.count,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Failure } from '../src/wire/failure.ts'
+import { defaultLimits } from './splice/limits.ts'
 import { flagOf, readSettings, settingsHelp } from './settings.ts'
 
 const enough = { INFRA_SERVER: 'https://infra.example.com', INFRA_ACCESS_KEY: 'k1.s3cret' }
@@ -29,6 +30,7 @@ test('a server and a key are enough, the rest has defaults', () => {
   assert.equal(settings.metricsListen, null)
   assert.equal(settings.endpoint, null)
   assert.equal(settings.ownCertificate, null)
+  assert.deepEqual(settings.limits, defaultLimits)
 })
 
 test('a flag is the name without its prefixes, and wins over the environment', () => {
@@ -40,6 +42,13 @@ test('a flag is the name without its prefixes, and wins over the environment', (
   assert.deepEqual(settings.listen, { host: '127.0.0.1', port: 2 })
   assert.deepEqual(settings.metricsListen, { host: '::1', port: 3 })
   assert.equal(settings.pollSeconds, 60)
+})
+
+test('limits are settings like any other', () => {
+  const env = { ...enough, INFRA_MAX_STRANGERS: '50', INFRA_HEAD_TIMEOUT: '3s' }
+  const { limits } = readSettings(['--max-streams', '7', '--idle-timeout', '1m'], env)
+  const changed = { strangers: 50, headMs: 3_000, streamsPerUser: 7, idleMs: 60_000 }
+  assert.deepEqual(limits, { ...defaultLimits, ...changed })
 })
 
 test('a variable that is left blank counts as not given', () => {
@@ -76,6 +85,12 @@ test('nonsense is refused in a sentence that names the setting', () => {
     [{ INFRA_POLL_INTERVAL: '5 minutes' }, /^INFRA_POLL_INTERVAL .* must be a duration/],
     [{ INFRA_METRICS_LISTEN: 'x' }, /^INFRA_METRICS_LISTEN .* must be host:port/],
     [{ INFRA_METRICS_LISTEN: '[::]:6443' }, /INFRA_METRICS_LISTEN .* same address/],
+    [{ INFRA_MAX_CONNECTIONS: '0' }, /^INFRA_MAX_CONNECTIONS .* must be a whole number from 1 to/],
+    [{ INFRA_MAX_STRANGERS: '1e3' }, /^INFRA_MAX_STRANGERS .* must be a whole number from 1 to/],
+    [{ INFRA_MAX_STREAMS: '-1' }, /^INFRA_MAX_STREAMS \(--max-streams\) must be a whole number/],
+    [{ INFRA_MAX_HEAD_BYTES: '100' }, /^INFRA_MAX_HEAD_BYTES .* from 16384 to 65536/],
+    [{ INFRA_MAX_HEAD_BYTES: '65537' }, /^INFRA_MAX_HEAD_BYTES .* from 16384 to 65536/],
+    [{ INFRA_HEAD_TIMEOUT: '0s' }, /^INFRA_HEAD_TIMEOUT .* must be a duration/],
     [{ INFRA_CONNECTOR_TLS_CERT_FILE: '/c' }, /^INFRA_CONNECTOR_TLS_KEY_FILE is not set/],
     [{ INFRA_CONNECTOR_TLS_KEY_FILE: '/k' }, /^INFRA_CONNECTOR_TLS_CERT_FILE is not set/],
     [{ INFRA_SERVER_CA_FILE: '/nowhere' }, /^INFRA_SERVER_CA_FILE .*cannot be read \(ENOENT\)/],

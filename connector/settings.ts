@@ -14,6 +14,8 @@ import { type Address, ListenAddress } from '../src/wire/address.ts'
 import { Endpoint } from '../src/wire/destinations.ts'
 import { Duration } from '../src/wire/duration.ts'
 import { Failure } from '../src/wire/failure.ts'
+import { maxHeadBytes } from './door/http1.ts'
+import { defaultLimits, leastHeadBytes, type Limits } from './splice/limits.ts'
 import { type StreamLog, streamLogs } from './splice/records.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -26,6 +28,16 @@ const Server = z.string().refine((text) => {
   if (!url || url.username || url.password || url.search || url.hash) return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname))
 }, 'must be an https URL such as https://infra.example.com, without password, query or fragment')
+
+/** A whole number within bounds, digits only: `1e3` and `0x10` are slips. */
+const numberOf = (least: number, most: number) => {
+  const says = `must be a whole number from ${least} to ${most}`
+  const digits = z
+    .string()
+    .regex(/^[1-9][0-9]{0,8}$/, says)
+    .transform(Number)
+  return digits.refine((given) => given >= least && given <= most, says)
+}
 
 const File = z.string().transform((path) => resolve(path))
 
@@ -43,6 +55,13 @@ const Fields = z.object({
   INFRA_POLL_INTERVAL: Duration.describe('how often access is asked for apart from the link'),
   INFRA_STREAM_LOG: z.enum(streamLogs, 'must be all, long or none').describe('which requests the log tells of: all, long (exec, attach, port-forward, watches, logs that are followed) or none'),
   INFRA_METRICS_LISTEN: ListenAddress.optional().describe('plain HTTP for /healthz, /readyz and /metrics; absent: off'),
+  INFRA_MAX_CONNECTIONS: numberOf(1, 1_000_000).describe('connections at the door in all; one more takes the place of one without a request, or is closed'),
+  INFRA_MAX_STRANGERS: numberOf(1, 1_000_000).describe('of these, such as never brought a request that was let in; one more takes the place of the oldest from where most of them come'),
+  INFRA_MAX_STREAMS: numberOf(1, 1_000_000).describe('requests that one user may have open, watches and shells included; one more is answered 429'),
+  INFRA_MAX_HEAD_BYTES: numberOf(leastHeadBytes, maxHeadBytes).describe('the longest head of a request; a longer one is answered 431'),
+  INFRA_HEAD_TIMEOUT: Duration.describe('how long each may take: a handshake, the wait for the first request, a head'),
+  INFRA_IDLE_TIMEOUT: Duration.describe('how long a connection may be quiet between requests; one with a request open may be for ever'),
+  INFRA_DIAL_TIMEOUT: Duration.describe('how long it may take to connect to the API server'),
   KUBECONFIG: File.optional().describe('how to reach the API server; absent: the service account of the pod'),
 })
 type Fields = z.output<typeof Fields>
@@ -64,6 +83,7 @@ export type Settings = {
   isPollGiven: boolean
   streamLog: StreamLog
   metricsListen: Address | null
+  limits: Limits
   kubeconfig: string | null
 }
 
@@ -86,6 +106,7 @@ export function readSettings(argv: string[], env: Environment): Settings {
     isPollGiven: given.INFRA_POLL_INTERVAL !== defaultsOf(env).INFRA_POLL_INTERVAL,
     streamLog: fields.INFRA_STREAM_LOG,
     metricsListen: fields.INFRA_METRICS_LISTEN ?? null,
+    limits: limitsOf(fields),
     kubeconfig: fields.KUBECONFIG ?? null,
   }
   // What cannot be read now is a mistake of whoever starts it; later it may be an exchange.
@@ -145,6 +166,25 @@ function defaultsOf(env: Environment): Partial<Record<Name, string>> {
     INFRA_CONNECTOR_DATA_DIR: join(state, 'infra', 'connector'),
     INFRA_POLL_INTERVAL: '5m',
     INFRA_STREAM_LOG: 'long',
+    INFRA_MAX_CONNECTIONS: String(defaultLimits.connections),
+    INFRA_MAX_STRANGERS: String(defaultLimits.strangers),
+    INFRA_MAX_STREAMS: String(defaultLimits.streamsPerUser),
+    INFRA_MAX_HEAD_BYTES: String(defaultLimits.headBytes),
+    INFRA_HEAD_TIMEOUT: `${defaultLimits.headMs / 1000}s`,
+    INFRA_IDLE_TIMEOUT: `${defaultLimits.idleMs / 1000}s`,
+    INFRA_DIAL_TIMEOUT: `${defaultLimits.dialMs / 1000}s`,
+  }
+}
+
+function limitsOf(fields: Fields): Limits {
+  return {
+    connections: fields.INFRA_MAX_CONNECTIONS,
+    strangers: fields.INFRA_MAX_STRANGERS,
+    streamsPerUser: fields.INFRA_MAX_STREAMS,
+    headBytes: fields.INFRA_MAX_HEAD_BYTES,
+    headMs: fields.INFRA_HEAD_TIMEOUT * 1000,
+    idleMs: fields.INFRA_IDLE_TIMEOUT * 1000,
+    dialMs: fields.INFRA_DIAL_TIMEOUT * 1000,
   }
 }
 

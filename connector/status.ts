@@ -62,24 +62,49 @@ export function statusAnswer({ status, message }: Refusal, method: string | null
 }
 
 const loggedWhole = 100
+const sampleMs = 1_000
+
+/** What is logged of many alike: the first hundred, then one a second, whoever knocks how often. */
+export class Sample {
+  readonly #now: () => number
+  #count = 0
+  #last = Number.NEGATIVE_INFINITY
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  takes(): boolean {
+    this.#count += 1
+    const now = this.#now()
+    if (this.#count > loggedWhole && now - this.#last < sampleMs) return false
+    this.#last = now
+    return true
+  }
+}
 
 /**
- * Counts what was refused, by status, and logs a sample: the first hundred of each status, then
- * every hundredth, so that a stranger who knocks cannot fill a disk.
+ * Counts what was refused, by status, and logs a sample of each status, so that a stranger who
+ * knocks cannot fill a disk. Never an event of the server: those are written one after the other.
  */
 export class Refusals {
   readonly counts = new Map<number, number>()
   readonly #log: Log
+  readonly #now: () => number
+  readonly #samples = new Map<number, Sample>()
 
-  constructor(log: Log) {
+  constructor(log: Log, now: () => number = () => performance.now()) {
     this.#log = log
+    this.#now = now
   }
 
   note(refusal: Refusal, address: string | null): void {
     const count = (this.counts.get(refusal.status) ?? 0) + 1
     this.counts.set(refusal.status, count)
-    if (count > loggedWhole && count % loggedWhole !== 0) return
     const { status, message, cause } = refusal
+    const sample = this.#samples.get(status) ?? new Sample(this.#now)
+    this.#samples.set(status, sample)
+    if (!sample.takes()) return
     this.#log(status === 500 ? 'error' : 'warn', `refused: ${message}`, {
       status,
       address,

@@ -12,6 +12,7 @@ import { fromDatabase } from './db/errors.ts'
 import { newest } from './events.ts'
 import type { Follow } from './follow.ts'
 import type { Hub } from './hub/hub.ts'
+import { inputOf, maxBodyBytes, queryOf } from './input.ts'
 import type { RequestCounts } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { routes } from './routes.ts'
@@ -35,13 +36,11 @@ type Env = { Bindings: Partial<Peer> }
 type C = Context<Env>
 export type App = Hono<Env>
 
-const maxBodyBytes = 256 * 1024
-
 export function createApp(parts: AppParts): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => notFound(c))
-  app.use(securityHeaders(parts), foreignOrigins(parts))
+  app.use(longBodies(), securityHeaders(isStrict(parts.settings)), foreignOrigins(parts))
 
   addHealth(app, parts.db)
   app.get('/.well-known/jwks.json', async (c) =>
@@ -64,7 +63,7 @@ async function answer(c: C, row: Row, parts: AppParts, trusted: BlockList): Prom
   const { db, settings, sealer, authority, providerFetch, hub: links } = parts
   const now = parts.clock()
   const actor = await admitted(c, row.who, parts)
-  const input = { ...(await inputOf(c, row.method)), ...c.req.param() }
+  const input = await inputOf(c.req.raw, row.method, c.req.param())
   const address = addressOf(c, trusted)
   const call: Call = {
     ...{ db, actor, address, now, settings, sealer, authority, links, providerFetch },
@@ -83,6 +82,8 @@ function counted(requests: RequestCounts, who: Who): MiddlewareHandler<Env> {
 export function createHealth(db: Call['db'], metrics: () => string): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
+  app.notFound((c) => c.json({ code: 'not_found', message: 'no such route' }, 404))
+  app.use(longBodies(), securityHeaders(false))
   addHealth(app, db)
   app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
   return app
@@ -113,50 +114,6 @@ function addressOf(c: C, trusted: BlockList): string {
   return callerAddress(peer, c.req.header('x-forwarded-for'), trusted)
 }
 
-/** The body of a POST or PUT, the query of a GET or DELETE; never both. */
-async function inputOf(c: C, method: Row['method']): Promise<Record<string, unknown>> {
-  return method === 'POST' || method === 'PUT' ? bodyOf(c) : queryOf(c)
-}
-
-/** A form of another site cannot send this content type without asking first (CORS). */
-async function bodyOf(c: C): Promise<Record<string, unknown>> {
-  if (!/^application\/json(\s*;|$)/i.test(c.req.header('content-type') ?? '')) {
-    throw new Failure('invalid', 'the content type must be application/json')
-  }
-  const body = parsed(await textOf(c.req.raw))
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body }
-  throw new Failure('invalid', 'the body must be a JSON object')
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new Failure('invalid', 'the body is not JSON')
-  }
-}
-
-/** Counted as it comes, because the length that a caller announces need not be true. */
-async function textOf({ body }: Request): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > maxBodyBytes) {
-      throw new Failure('invalid', `the body is larger than ${maxBodyBytes} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function queryOf(c: C): Record<string, string> {
-  const all = Object.entries(c.req.queries())
-  const twice = all.find(([, values]) => values.length !== 1)
-  if (twice) throw new Failure('invalid', 'a query parameter is given twice')
-  return Object.fromEntries(all.map(([name, [value]]) => [name, value ?? '']))
-}
-
 function isUpgrade(c: C): boolean {
   return c.req.header('upgrade')?.toLowerCase() === 'websocket'
 }
@@ -164,7 +121,7 @@ function isUpgrade(c: C): boolean {
 /** The stream of events. Whether the reader may still read is asked again before each batch. */
 async function followEvents(c: C, parts: AppParts): Promise<Response> {
   await admitted(c, 'admin', parts)
-  const query = EventQuery.safeParse(queryOf(c))
+  const query = EventQuery.safeParse(queryOf(c.req.url))
   if (!query.success) throw new Failure('invalid', 'after: must be the number of an event')
   const authorization = c.req.header('authorization')
   const mayRead = async (): Promise<void> =>
@@ -219,29 +176,49 @@ function notFound(c: C): Response {
   return c.json({ code: 'invalid', message: 'this route does not take this method' }, 405)
 }
 
+/**
+ * Whoever sends a body of no announced length, or of more than any row takes, gets one answer: who
+ * is refused before the end of it could pour on into a connection that stays.
+ */
+function longBodies(): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    await next()
+    const length = Number(c.req.header('content-length') ?? 0)
+    const isLong = c.req.header('transfer-encoding') !== undefined || length > maxBodyBytes
+    if (isLong) c.header('Connection', 'close')
+  }
+}
+
+/** With a certificate of our own CA, HSTS would lock people out of the same host's other ports. */
+function isStrict({ url, tls }: AppParts['settings']): boolean {
+  return url.startsWith('https:') && tls.kind !== 'own'
+}
+
 /** Answers are JSON for programs: no browser may frame them, run them, guess at them or keep them. */
-function securityHeaders({ settings }: AppParts) {
-  // With a certificate of our own CA, HSTS would lock people out of the same host's other ports.
-  const isStrict = settings.url.startsWith('https:') && settings.tls.kind !== 'own'
-  return async (c: C, next: () => Promise<void>): Promise<void> => {
+function securityHeaders(isHttpsOnly: boolean): MiddlewareHandler<Env> {
+  return async (c, next) => {
     await next()
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
     c.header('Referrer-Policy', 'no-referrer')
     if (c.req.path.startsWith('/api')) c.header('Cache-Control', 'no-store')
-    if (isStrict) c.header('Strict-Transport-Security', 'max-age=31536000')
+    if (isHttpsOnly) c.header('Strict-Transport-Security', 'max-age=31536000')
   }
 }
 
 /**
  * A page of another site changes nothing here and opens no WebSocket (threats.md L13), whatever
- * credential a browser might send along with it.
+ * credential a browser might send along with it. Browsers say where a page is from in two headers:
+ * either is enough to refuse.
  */
-function foreignOrigins({ settings }: AppParts) {
-  return async (c: C, next: () => Promise<void>): Promise<void> => {
+function foreignOrigins({ settings }: AppParts): MiddlewareHandler<Env> {
+  return async (c, next) => {
     const origin = c.req.header('origin')
+    const site = c.req.header('sec-fetch-site') ?? 'none'
+    const isForeign =
+      (origin !== undefined && origin !== settings.url) || !['same-origin', 'none'].includes(site)
     const isReading = (c.req.method === 'GET' || c.req.method === 'HEAD') && !isUpgrade(c)
-    if (origin !== undefined && !isReading && origin !== settings.url) {
+    if (isForeign && !isReading) {
       throw new Failure('forbidden', 'the request comes from a page of another site')
     }
     await next()

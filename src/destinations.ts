@@ -94,7 +94,8 @@ export async function deleteDestination(
 ): Promise<Changed> {
   return db.transaction(async (tx) => {
     const { id, name } = await findDestination(tx, ref)
-    await tx.delete(destinations).where(eq(destinations.id, id))
+    const gone = await tx.delete(destinations).where(eq(destinations.id, id)).returning()
+    if (gone.length === 0) throw new Failure('not_found', `there is no destination ${name}`)
     const revision = await record(tx, actor, now, {
       kind: 'destination.deleted',
       detail: { destination: { id, name } },

@@ -42,8 +42,7 @@ export async function record(
   at: Date,
   { kind, detail, destinations, subjects }: Happening,
 ): Promise<number> {
-  await tx.execute(sql`set local lock_timeout = '10s'`)
-  await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
+  await lockEvents(tx)
   const [written] = await tx
     .insert(events)
     .values({
@@ -59,6 +58,16 @@ export async function record(
   await tx.execute(sql`select pg_notify(${channel}, '')`)
   if (!written) throw new Error('an event was not written')
   return written.number
+}
+
+/**
+ * From here to the end of the transaction no other change commits: all that was recorded before is
+ * seen, and whatever is recorded later sees this one. Whoever holds it waits for no other lock, or
+ * two would wait for each other.
+ */
+export async function lockEvents(tx: Database): Promise<void> {
+  await tx.execute(sql`set local lock_timeout = '10s'`)
+  await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
 }
 
 /** The number of the newest event; 0 before the first. */

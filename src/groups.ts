@@ -1,7 +1,7 @@
 /** Groups: made here, or followed from a provider at each login. */
 import { and, asc, eq, inArray, or } from 'drizzle-orm'
 import type { Actor, Call } from './call.ts'
-import { destinationsOfGroups } from './concerns.ts'
+import { destinationsOfGroups, grantedTo } from './concerns.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
 import { groups, memberships, providers, users } from './db/schema.ts'
@@ -59,8 +59,11 @@ export async function deleteGroup(
   { group: ref }: GroupRef,
 ): Promise<Changed> {
   return db.transaction(async (tx) => {
-    const group = await findGroup(tx, ref)
-    const destinations = await destinationsOfGroups(tx, [group.id])
+    const found = await findGroup(tx, ref)
+    // Locked, so that nothing is granted to it between here and its end.
+    const [group] = await tx.select().from(groups).where(eq(groups.id, found.id)).for('update')
+    if (!group) throw new Failure('not_found', `there is no group ${JSON.stringify(ref)}`)
+    const destinations = await grantedTo(tx, { groupIds: [group.id] })
     await tx.delete(groups).where(eq(groups.id, group.id))
     const detail = { group: { id: group.id, name: group.name } }
     const happening = { kind: 'group.deleted', detail, destinations }

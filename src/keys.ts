@@ -73,11 +73,9 @@ export async function revokeKey(call: Call, { key: ref }: KeyRef): Promise<Chang
   const caller = userOf(call)
   return call.db.transaction(async (tx) => {
     const [found] = await findKeys(tx, or(eq(accessKeys.id, ref), eq(accessKeys.name, ref)))
-    if (!found || (!caller.isAdmin && found.key.userId !== caller.id)) {
-      throw new Failure('not_found', `there is no access key ${JSON.stringify(ref)}`)
-    }
-    const { key } = found
-    await tx.update(accessKeys).set({ endedAt: call.now }).where(eq(accessKeys.id, key.id))
+    const isSeen = found && (caller.isAdmin || found.key.userId === caller.id)
+    const key = isSeen ? await endKey(tx, found.key.id, call.now) : null
+    if (!key) throw new Failure('not_found', `there is no access key ${JSON.stringify(ref)}`)
     const detail = { key: { id: key.id, name: key.name } }
     const concerned = await destinationsOfKey(tx, key)
     const subjects = subjectsOfKey(key)
@@ -107,6 +105,16 @@ export async function withdrawKeys(
     const happening = { kind: 'key.revoked', detail, destinations: concerned, subjects }
     await record(tx, { kind: 'system' }, now, happening)
   }
+}
+
+/** Null where somebody else ended it at this instant. */
+async function endKey(tx: Database, id: string, now: Date): Promise<KeyRow | null> {
+  const [ended] = await tx
+    .update(accessKeys)
+    .set({ endedAt: now })
+    .where(and(eq(accessKeys.id, id), isNull(accessKeys.endedAt)))
+    .returning()
+  return ended ?? null
 }
 
 /** Writes a key; whoever calls records what it is part of. */

@@ -2,7 +2,7 @@
 import { and, asc, desc, eq, isNull, or, sql } from 'drizzle-orm'
 import type { z } from 'zod'
 import type { Call } from './call.ts'
-import { destinationsOfProvider } from './concerns.ts'
+import { broughtBy, destinationsOf, grantedTo } from './concerns.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
 import { providers, sessions } from './db/schema.ts'
@@ -74,8 +74,7 @@ export async function updateProvider(call: Call, edit: ProviderEdit): Promise<Cr
     if (names.length === 0) return { ...toWire(row), revision: await newest(tx) }
     await tx.update(providers).set(change).where(eq(providers.id, row.id))
     const isDisabling = change.disabledAt instanceof Date
-    const destinations = isDisabling ? await destinationsOfProvider(tx, row.id) : []
-    if (isDisabling) await endSessionsOf(tx, row.id, call.now)
+    const destinations = isDisabling ? await endAllOf(tx, row.id, call.now) : []
     const detail = { provider: named(row), changed: names.filter((name) => name !== 'disabledAt') }
     const kind = kindOf(change)
     const revision = await record(tx, call.actor, call.now, { kind, detail, destinations })
@@ -95,12 +94,14 @@ export async function deleteProvider(
 ): Promise<Changed> {
   return db.transaction(async (tx) => {
     const row = await findProvider(tx, ref)
-    const destinations = await destinationsOfProvider(tx, row.id)
+    const { userIds, groupIds } = await broughtBy(tx, row.id)
+    const own = await grantedTo(tx, { groupIds })
     await endSessionsOf(tx, row.id, now)
     // Cut loose before the cascade: connectors are told of an ended session only while its row is
     // there, and a token of it may still be good (threats.md P2).
     await tx.update(sessions).set({ providerId: null }).where(eq(sessions.providerId, row.id))
     await tx.delete(providers).where(eq(providers.id, row.id))
+    const destinations = [...new Set([...own, ...(await destinationsOf(tx, { userIds }))])]
     const detail = { provider: named(row) }
     const kind = 'provider.deleted'
     return { revision: await record(tx, actor, now, { kind, detail, destinations }), destinations }
@@ -174,6 +175,13 @@ function judgeIssuer(issuer: string, isInsecureAllowed: boolean): void {
 function judgeRules(rules: Parameters<typeof whyTooOpen>[0]): void {
   const why = whyTooOpen(rules)
   if (why !== null) throw new Failure('invalid', why)
+}
+
+/** Ends the sessions that came in by it, and gives where that is felt. */
+async function endAllOf(tx: Database, providerId: string, now: Date): Promise<string[]> {
+  const brought = await broughtBy(tx, providerId)
+  await endSessionsOf(tx, providerId, now)
+  return destinationsOf(tx, brought)
 }
 
 async function endSessionsOf(tx: Database, providerId: string, now: Date): Promise<void> {

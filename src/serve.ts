@@ -25,6 +25,16 @@ const maxMessageBytes = 64 * 1024
 const silenceSeconds = 60
 const unsupported = 1003
 
+/**
+ * How long Node waits for a head and for a whole request, where Bun waits 12 and 120 seconds: a
+ * caller who sends slowly holds a connection, and no more than that.
+ */
+const patience = {
+  headersTimeout: 12_000,
+  requestTimeout: 120_000,
+  connectionsCheckingInterval: 3000,
+}
+
 export function serve(options: Options): Promise<Serving> {
   return 'Bun' in globalThis ? serveOnBun(options) : serveOnNode(options)
 }
@@ -52,13 +62,17 @@ async function serveOnBun({ host, port, tls, app }: Options): Promise<Serving> {
     reusePort: false,
     // Seconds: whoever waits for a receipt is silent for up to a minute.
     idleTimeout: 120,
-    fetch: (request: Request, own: BunServer) =>
-      app.fetch(request, {
+    fetch: (request: Request, own: BunServer) => {
+      // Without a host, or with one that is none, the URL is a path: another part of it would be
+      // read as the path than a proxy before us had read.
+      if (!/^https?:\/\//.test(request.url)) return new Response(null, { status: 400 })
+      return app.fetch(request, {
         address: own.requestIP(request)?.address ?? 'unknown',
         upgrade: asksForWebSocket(request.headers.get('upgrade'))
           ? (begin) => upgradeOnBun(own, request, begin)
           : null,
-      }),
+      })
+    },
     websocket: {
       ...{ maxPayloadLength: maxMessageBytes, perMessageDeflate: false, sendPings: true },
       ...{ idleTimeout: silenceSeconds },
@@ -92,7 +106,9 @@ async function serveOnNode({ host, port, tls, app }: Options): Promise<Serving> 
     { overrideGlobalObjects: false },
   )
   const onRequest = (...both: Parameters<typeof listener>): void => void listener(...both)
-  const server = tls ? createTlsServer(tls, onRequest) : createServer(onRequest)
+  const server = tls
+    ? createTlsServer({ ...tls, ...patience }, onRequest)
+    : createServer(patience, onRequest)
   const sockets = new WebSocketServer({
     ...{ noServer: true, perMessageDeflate: false, maxPayload: maxMessageBytes },
   })
@@ -145,13 +161,16 @@ async function beginOf(
   if (!isWebSocket || !path.startsWith('/')) {
     return { begin, response: new Response(null, { status: 400 }) }
   }
-  const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [
-    name,
-    String(value),
-  ])
-  const request = new Request(`http://localhost${path}`, { headers })
+  const request = new Request(`http://localhost${path}`, { headers: headersOf(incoming) })
   const response = await app.fetch(request, { address: addressOf(incoming), upgrade })
   return { begin, response }
+}
+
+/** As they came: of two Authorization headers Node would show the first alone. */
+function headersOf({ rawHeaders }: IncomingMessage): [string, string][] {
+  return rawHeaders.flatMap((name, at): [string, string][] => {
+    return at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? '']] : []
+  })
 }
 
 async function writeRefusal(socket: Duplex, response: Response): Promise<void> {
@@ -159,8 +178,8 @@ async function writeRefusal(socket: Duplex, response: Response): Promise<void> {
   const head = [
     `HTTP/1.1 ${response.status} Refused`,
     'Connection: close',
-    'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...[...response.headers].map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

@@ -61,6 +61,7 @@ export async function logout(call: Call): Promise<None> {
   if (credential.kind === 'key') {
     throw new Failure('invalid', 'an access key has no session to log out of')
   }
+  // Somebody else may have ended it at this instant: ended it is.
   await call.db.transaction((tx) => end(tx, call.actor, call.now, credential.id, id))
   return {}
 }
@@ -82,7 +83,9 @@ export async function endSession(call: Call, { id }: ById): Promise<Changed> {
     if (!row || (!caller.isAdmin && row.userId !== caller.id)) {
       throw new Failure('not_found', `there is no session ${id}`)
     }
-    return end(tx, call.actor, call.now, id, row.userId)
+    const ended = await end(tx, call.actor, call.now, id, row.userId)
+    if (!ended) throw new Failure('not_found', `there is no session ${id}`)
+    return ended
   })
 }
 
@@ -113,18 +116,20 @@ export async function withdrawSession(
   return true
 }
 
-/** The row stays: its id must be told to connectors while a token of it may be good. */
+/** Null where it had ended already, which is no event. The row stays: its id must be told to connectors while a token of it may be good. */
 async function end(
   tx: Database,
   actor: Actor,
   now: Date,
   id: string,
   userId: string,
-): Promise<Changed> {
-  await tx
+): Promise<Changed | null> {
+  const ended = await tx
     .update(sessions)
     .set({ endedAt: now })
     .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+    .returning({ id: sessions.id })
+  if (ended.length === 0) return null
   const destinations = await destinationsOfUser(tx, userId)
   const detail = { session: id, user: { id: userId } }
   const subjects = [userSubject(userId)]

@@ -101,3 +101,22 @@ test('a user that does not exist is 404', async (t) => {
   await assert.rejects(client.users.delete('nobody@example.com'), { code: 'not_found' })
   await assert.rejects(client.users.update({ user: 'nobody@example.com' }), { code: 'not_found' })
 })
+
+test('P5: who is made anew under an old e-mail inherits neither grants nor groups, keys or sessions', async (t) => {
+  const w = await world(t)
+  const old = await w.user('ana@example.com')
+  await w.client.destinations.create({ name: 'prod' })
+  await w.client.groups.create({ name: 'ops' })
+  await w.client.groups.addUser('ops', old.email)
+  await w.client.grants.create({ user: old.email, destination: 'prod', role: 'view' })
+  const { accessKey } = await old.client.keys.create({ name: 'ci' })
+  await w.client.users.delete(old.email)
+  const anew = await w.user('ana@example.com')
+  assert.notEqual(anew.id, old.id)
+  assert.deepEqual(await anew.client.me.destinations(), [])
+  assert.deepEqual((await anew.client.me.get()).user.groups, [])
+  assert.deepEqual(await anew.client.keys.list(), [])
+  for (const credential of [old.credential, accessKey]) {
+    await assert.rejects(w.clientOf(credential).me.get(), { code: 'unauthenticated' })
+  }
+})

@@ -1,7 +1,7 @@
 /** Users: who is known, who administrates, who is disabled. */
 import { and, asc, eq, isNull, or } from 'drizzle-orm'
 import type { Call } from './call.ts'
-import { destinationsOfUser } from './concerns.ts'
+import { destinationsOfGroups, destinationsOfUser, grantedTo, groupsOfUser } from './concerns.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
 import { groups, memberships, sessions, users } from './db/schema.ts'
@@ -69,9 +69,10 @@ export async function updateUser(call: Call, edit: UserEdit): Promise<EditedUser
   const password = edit.resetPassword ? oneTimePassword() : null
   const passwordHash = password === null ? null : await hashPassword(password)
   return call.db.transaction(async (tx) => {
-    const user = await findUser(tx, edit.user)
+    const found = await findUser(tx, edit.user)
+    if (edit.admin === false || edit.disabled === true) await keepAnAdministrator(tx, found)
+    const user = await lockUser(tx, found)
     const change = changeOf(user, edit, call.now)
-    if (change.isAdmin === false || change.disabledAt) await keepAnAdministrator(tx, user)
     const fields = { ...change, ...(passwordHash ? { passwordHash, isPasswordOneTime: true } : {}) }
     if (Object.keys(fields).length > 0) {
       await tx.update(users).set(fields).where(eq(users.id, user.id))
@@ -89,10 +90,13 @@ export async function deleteUser(
   { user: ref }: UserRef,
 ): Promise<Changed> {
   return db.transaction(async (tx) => {
-    const user = await findUser(tx, ref)
-    await keepAnAdministrator(tx, user)
-    const destinations = await destinationsOfUser(tx, user.id)
+    const found = await findUser(tx, ref)
+    await keepAnAdministrator(tx, found)
+    const user = await lockUser(tx, found)
+    const own = await grantedTo(tx, { userIds: [user.id] })
+    const groupIds = await groupsOfUser(tx, user.id)
     await tx.delete(users).where(eq(users.id, user.id))
+    const destinations = [...new Set([...own, ...(await destinationsOfGroups(tx, groupIds))])]
     const detail = { user: { id: user.id, email: user.email } }
     const subjects = [userSubject(user.id)]
     const happening = { kind: 'user.deleted', detail, destinations, subjects }
@@ -185,6 +189,16 @@ async function keepAnAdministrator(tx: Database, leaving: UserRow): Promise<void
   if (!standing.some(({ id }) => id === leaving.id)) return
   if (standing.length > 1) return
   throw new Failure('conflict', `${leaving.email} is the last administrator`)
+}
+
+/**
+ * The user as they are now, until the end of the transaction: nobody else changes them, or gives
+ * them anything. Administrators are locked before, in one order.
+ */
+async function lockUser(tx: Database, { id, email }: UserRow): Promise<UserRow> {
+  const [row] = await tx.select().from(users).where(eq(users.id, id)).for('update')
+  if (!row) throw new Failure('not_found', `there is no user ${JSON.stringify(email)}`)
+  return row
 }
 
 function toWire(row: UserRow, groupNames: string[]): User {

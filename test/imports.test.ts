@@ -58,6 +58,7 @@ const rules: Rule[] = [
   { files: /^src\/serve\.ts$/,       may: [/^src\/(sockets\.ts|wire\/)/, /^hono/, /^@hono\/node-server/, 'ws', anyNode] },
   { files: /^src\/sockets\.ts$/,     may: [] },
   { files: /^src\/openapi\.ts$/,     may: [/^src\/(call\.ts|wire\/)/, 'zod'] },
+  { files: /^src\/input\.ts$/,       may: [/^src\/(call\.ts|wire\/)/] },
   { files: /^src\/app\.ts$/,         may: [/^src\/(?!ui|main|serve|db\/(?!errors))/, /^hono/, anyNode] },
   { files: /^src\/routes\.ts$/,      may: [/^src\/wire\//, /^src\/call\.ts$/, /^src\/login\//, ...nouns.map(file)] },
   { files: /^src\/login\//,          may: [/^src\/login\//, /^src\/wire\//, schema, /^src\/(call|seal|settings)\.ts$/, ...nouns.map(file), 'oauth4webapi', 'zod', /^drizzle-orm/, anyNode] },

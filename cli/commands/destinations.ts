@@ -26,13 +26,12 @@ const add = command({
           'ACCESS KEY': (row) => row.accessKey,
         },
       )
-      terminal.err(
-        [
-          'The access key is shown this once. Beside the cluster, put it into a file that only its owner can',
-          'read, and run the connector (deploy/connector.yaml holds its rights):',
-          `  INFRA_SERVER=${server} INFRA_ACCESS_KEY_FILE=connector.key INFRA_CONNECTOR_ENDPOINT=HOST:6443 infra connector`,
-        ].join('\n'),
-      )
+      for (const line of [
+        'The access key is shown this once. Beside the cluster, put it into a file that only its owner can',
+        'read, and run the connector (deploy/connector.yaml holds its rights):',
+        `  INFRA_SERVER=${server} INFRA_ACCESS_KEY_FILE=connector.key INFRA_CONNECTOR_ENDPOINT=HOST:6443 infra connector`,
+      ])
+        terminal.err(line)
     }),
 })
 

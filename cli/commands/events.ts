@@ -1,4 +1,5 @@
 import type { Event } from '../../src/wire/events.ts'
+import { Failure } from '../../src/wire/failure.ts'
 import { command, format } from '../command.ts'
 import { type Connection, signedIn } from '../connect.ts'
 import { follow } from '../follow.ts'
@@ -65,8 +66,10 @@ async function pages({ client }: Connection, after: number): Promise<Event[]> {
   const all: Event[] = []
   for (let last = after; ;) {
     const page = await client.events.list({ after: last, limit: pageSize })
-    all.push(...page)
-    last = page.at(-1)?.number ?? last
+    for (const event of page) all.push(event)
+    const next = page.at(-1)?.number ?? last
     if (page.length < pageSize) return all
+    if (next <= last) throw new Failure('unavailable', 'the server repeats the same events')
+    last = next
   }
 }

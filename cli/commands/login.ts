@@ -12,7 +12,7 @@ import { trustedCa } from '../login/trust.ts'
 import { configFolder } from '../disk/places.ts'
 import { eraseTokens } from '../plugin-cache.ts'
 import { serverUrl } from '../server-url.ts'
-import { changeSessions, knownServer, readSessions } from '../session.ts'
+import { changeSessions, knownServer, readSessions, StoredSession } from '../session.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 
 const requestMs = 30_000
@@ -140,7 +140,8 @@ async function pick(terminal: Terminal, ways: string[]): Promise<string> {
       'give --provider NAME or --user EMAIL',
     )
   }
-  terminal.err(['You can log in with', ...ways.map((way, at) => `  ${at + 1}  ${way}`)].join('\n'))
+  terminal.err('You can log in with')
+  for (const [at, way] of ways.entries()) terminal.err(`  ${at + 1}  ${way}`)
   const answer = await terminal.ask('Which one? ')
   return ways[Number(answer) - 1] ?? answer
 }
@@ -159,12 +160,15 @@ async function keep(
   started: StartedSession,
 ): Promise<void> {
   const folder = configFolder(terminal.env)
-  const session = {
+  const read = StoredSession.safeParse({
     id: started.session,
     credential: started.credential,
     user: { id: started.user.id, email: started.user.email },
     expiresAt: started.expiresAt,
-  }
+  })
+  if (!read.success)
+    throw new Failure('unavailable', `the session that ${server} gave is not one that can be kept`)
+  const session = read.data
   await changeSessions(folder, ({ servers }) => ({
     current: server,
     servers: { ...servers, [server]: { ca, session } },

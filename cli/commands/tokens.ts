@@ -5,6 +5,7 @@
 import { Client } from '../../src/wire/client.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
 import { Failure } from '../../src/wire/failure.ts'
+import { fitsHeader } from '../../src/wire/names.ts'
 import { command, noun } from '../command.ts'
 import {
   ended,
@@ -143,7 +144,10 @@ async function asked(
     timed(fetchWith(standing.ca), requestMs),
   )
   try {
-    return await client.me.createToken({ destination })
+    const made = await client.me.createToken({ destination })
+    // The fast path hands it to kubectl as it was kept, and a terminal may be in kubectl's place (K4).
+    if (!fitsHeader.test(made.token)) throw new Failure('unavailable', 'the server gave no token')
+    return made
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     if (error.code === 'unauthenticated') throw ended(standing, folder)
@@ -153,7 +157,7 @@ async function asked(
   }
 }
 
-/** Without a folder to write in there is no cache and no lock, and kubectl still gets its token. */
+/** Without a folder to write in, or a place on the disk, there is no cache and no lock, and kubectl still gets its token. */
 async function lockedIfPossible<T>(path: string, work: () => Promise<T>): Promise<T> {
   let began = false
   const once = (): Promise<T> => {
@@ -163,19 +167,19 @@ async function lockedIfPossible<T>(path: string, work: () => Promise<T>): Promis
   try {
     return await locked(path, lockWaitMs, once)
   } catch (error) {
-    if (began || !isReadOnly(error)) throw error
+    if (began || !isUnwritable(error)) throw error
     return work()
   }
 }
 
-function isReadOnly(error: unknown): boolean {
-  return isCode(error, 'EACCES', 'EROFS', 'EPERM')
+function isUnwritable(error: unknown): boolean {
+  return isCode(error, 'EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'EFBIG')
 }
 
 function tolerant(write: () => unknown): void {
   try {
     write()
   } catch (error) {
-    if (!isReadOnly(error)) throw error
+    if (!isUnwritable(error)) throw error
   }
 }

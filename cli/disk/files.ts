@@ -4,24 +4,54 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Failure } from '../../src/wire/failure.ts'
 import { isCode } from './unknown.ts'
 
-/** The text of a file, or null where there is none. */
+/** Far more than any kubeconfig has: what is larger is no file of ours or of kubectl's. */
+const mostBytes = 64 * 1024 * 1024
+
+/**
+ * The text of a file, or null where there is none. A pipe or a device, which whoever may write
+ * beside our files can put in their place, would never come to an end: it is not read.
+ *
+ * @throws {Failure} `invalid` when it is no file, or no text: what cannot be read to the byte could
+ * not be written back to the byte either.
+ */
 export function readIfThere(path: string): string | null {
+  const file = openIfThere(path)
+  if (file === null) return null
   try {
-    return readFileSync(path, 'utf8')
+    const about = fstatSync(file)
+    if (!about.isFile()) throw new Failure('invalid', `${path} is not a regular file`)
+    if (about.size > mostBytes) throw new Failure('invalid', `${path} is too large`)
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file))
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new Failure('invalid', `${path} is not text in UTF-8`, { cause: error })
+  } finally {
+    closeSync(file)
+  }
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    // O_NONBLOCK: opening a pipe would otherwise wait for somebody to write into it.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     if (isCode(error, 'ENOENT', 'ENOTDIR')) return null
     throw error
@@ -73,12 +103,15 @@ function keepModeAndOwner(old: string, fresh: string): void {
 }
 
 /** Where a path leads in the end, also when the last link points to nothing yet. */
-function followed(path: string): string {
+export function followed(path: string): string {
   let at = resolve(path)
   for (let hops = 0; hops < 40; hops++) {
     const entry = lstatSync(at, { throwIfNoEntry: false })
-    if (!entry?.isSymbolicLink()) return at
-    at = resolve(dirname(at), readlinkSync(at))
+    if (!entry) return at
+    // `..` in a link leads out of the folder that the system is in, not of the one that was named.
+    const folder = realpathSync(dirname(at))
+    if (!entry.isSymbolicLink()) return join(folder, basename(at))
+    at = resolve(folder, readlinkSync(at))
   }
-  throw new Error(`too many symbolic links at ${path}`)
+  throw new Failure('invalid', `${path} is a symbolic link that leads nowhere`)
 }

@@ -4,9 +4,10 @@
  * wrote by hand; the outcome is parsed again and compared before anybody writes it (threats.md K1).
  */
 import { isDeepStrictEqual } from 'node:util'
-import { type Document, isMap, parseDocument, stringify } from 'yaml'
+import { isMap, stringify } from 'yaml'
 import { Failure } from '../../src/wire/failure.ts'
 import { fieldOf, isRecord } from '../disk/unknown.ts'
+import { parsed, valuesOf } from './parsed.ts'
 import { rendered } from './rendered.ts'
 import { spliced } from './spliced.ts'
 
@@ -24,6 +25,9 @@ export type Change = {
   /** What `current-context` becomes; null: stays as it is. */
   currentContext: string | null
 }
+
+/** kubectl reads YAML 1.1, in which a plain `no` or `on`, the name of a namespace, is no text. */
+export const style = { lineWidth: 0, compat: 'yaml-1.1' } as const
 
 export function emptyChange(): Change {
   return {
@@ -69,7 +73,7 @@ function fresh(text: string, { put, currentContext }: Change): string | null {
   if (text.split('\n').some((line) => !/^\s*(#.*)?$/.test(line))) return null
   const body = stringify(
     { apiVersion: 'v1', kind: 'Config', ...put, 'current-context': currentContext ?? '' },
-    { lineWidth: 0 },
+    style,
   )
   return text.trim() === '' ? body : `${text.replace(/\n?$/, '\n')}${body}`
 }
@@ -109,21 +113,11 @@ function plainOrNull(text: string): Plain | null {
 }
 
 function plainOf(text: string): Plain {
-  const document = parseDocument(text)
-  refuseBroken(document)
-  const plain: unknown = document.toJS()
+  const document = parsed(text)
+  const plain = valuesOf(document)
   if (plain === null || plain === undefined) return {}
   if (!isMap(document.contents)) throw new Failure('invalid', 'it is not a mapping')
   return isRecord(plain) ? plain : {}
-}
-
-function refuseBroken({ errors }: Document.Parsed): void {
-  const [first] = errors
-  if (!first) return
-  const line = first.linePos?.[0].line
-  throw new Failure('invalid', `it is not YAML that can be read${line ? ` (line ${line})` : ''}`, {
-    cause: first,
-  })
 }
 
 function listIn(list: unknown): unknown[] {

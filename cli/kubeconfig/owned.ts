@@ -7,16 +7,17 @@ import { fieldOf } from '../disk/unknown.ts'
 import type { Config, Named } from './document.ts'
 import { type Pin, pinOf } from './entries.ts'
 
-/** The names of users that are ours and pinned to `server`. The first file that has a name wins. */
-export function ownedNames(files: Config[], server: string): Set<string> {
-  const seen = new Set<string>()
-  const owned = new Set<string>()
-  for (const user of files.flatMap(({ users }) => users)) {
-    if (seen.has(user.name)) continue
-    seen.add(user.name)
-    if (pinOf(user)?.server === server) owned.add(user.name)
-  }
-  return owned
+/**
+ * For each file the names of users that are ours and pinned to `server`. A name that somebody else's
+ * entry bears as well is not ours there, nor is it in another file because it is ours in one.
+ */
+export function ownedNames(files: Config[], server: string): Set<string>[] {
+  return files.map(({ users }) => {
+    const others = users.filter((user) => pinOf(user)?.server !== server)
+    const names = new Set(users.map(({ name }) => name))
+    for (const { name } of others) names.delete(name)
+    return names
+  })
 }
 
 /** The name a destination gets, and the file: what it has already, else the first that is free. */
@@ -24,7 +25,7 @@ export function placeOf(
   files: Config[],
   target: number,
   pin: Pin,
-  owned: Set<string>,
+  owned: Set<string>[],
   { id, name }: MyDestination,
 ): { base: string; file: number } | null {
   const names = [`infra:${name}`, `infra:${name}@${new URL(pin.server).host}`]
@@ -49,12 +50,12 @@ function holder(
   return null
 }
 
-function isFree(files: Config[], owned: Set<string>, base: string): boolean {
-  const isTheirs = ({ name }: Named, owner: unknown): boolean =>
-    (name === base || name.startsWith(`${base}:`)) && !owned.has(String(owner))
-  return !files.some(({ clusters, contexts, users }) => {
-    const others = [...clusters, ...users].some((entry) => isTheirs(entry, entry.name))
-    return others || contexts.some((entry) => isTheirs(entry, userOf(entry)))
+function isFree(files: Config[], owned: Set<string>[], base: string): boolean {
+  const isNamed = ({ name }: Named): boolean => name === base || name.startsWith(`${base}:`)
+  return !files.some(({ clusters, contexts, users }, at) => {
+    const isTheirs = (owner: unknown): boolean => !owned[at]?.has(String(owner))
+    const others = [...clusters, ...users].filter(isNamed).some(({ name }) => isTheirs(name))
+    return others || contexts.filter(isNamed).some((entry) => isTheirs(userOf(entry)))
   })
 }
 

@@ -44,7 +44,7 @@ export function planned(
   const warnings: string[] = []
   const placed: Placed[] = []
   for (const destination of destinations) {
-    const problem = problemOf(destination)
+    const problem = problemOf(destination) ?? repeated(destination, placed)
     const place = problem === null ? placeOf(files, target, pin, owned, destination) : null
     if (place) placed.push(entriesAt(files, place, pin, destination, current))
     else
@@ -56,12 +56,18 @@ export function planned(
   const changes = files.map((file, at) =>
     changeOf(
       file,
-      owned,
+      owned[at] ?? new Set(),
       placed.filter((it) => it.file === at),
     ),
   )
   const chosen = chooseCurrent(files, target, changes, placed, current)
   return { changes, entries: placed, warnings, current: chosen }
+}
+
+/** kubectl refuses a whole file in which a name comes twice, with every cluster that is in it. */
+function repeated({ id, name }: MyDestination, placed: Placed[]): string | null {
+  const isTaken = placed.some(({ destination: it }) => it.name === name || it.id === id)
+  return isTaken ? `the server named ${name} more than once` : null
 }
 
 function entriesAt(

@@ -138,12 +138,12 @@ test('an empty KUBECONFIG means the file in the home folder', () => {
   ])
 })
 
-test('a folder in place of a kubeconfig is a failure and no crash of the text', async (t) => {
+test('K1: a folder in place of a kubeconfig is refused with a sentence', async (t) => {
   const HOME = home(t)
   const path = join(HOME, 'config')
   mkdirSync(path)
-  await assert.rejects(
-    refreshKubeconfig({ HOME, KUBECONFIG: path }, mine, { kind: 'first' }),
-    /EISDIR/,
-  )
+  await assert.rejects(refreshKubeconfig({ HOME, KUBECONFIG: path }, mine, { kind: 'first' }), {
+    code: 'invalid',
+    message: `${path} is not a regular file`,
+  })
 })

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import type { MyDestination } from '../../src/wire/destinations.ts'
 import { Failure } from '../../src/wire/failure.ts'
-import { readIfThere, replaceFile } from '../disk/files.ts'
+import { followed, readIfThere, replaceFile } from '../disk/files.ts'
 import { hinted } from '../hint.ts'
 import { locked } from '../lock.ts'
 import { configFolder, type Environment, homeFolder } from '../disk/places.ts'
@@ -34,7 +34,7 @@ export async function refreshKubeconfig(
   const seen = look()
   const changed = touched(paths, seen)
   if (changed.length === 0) return seen
-  return lockedAll(changed.toSorted(), () => {
+  return lockedAll(lockedPaths(changed), () => {
     const plan = look()
     const open = touched(paths, plan).find((path) => !changed.includes(path))
     if (open) throw new Failure('conflict', `${open} was changed at the same moment: try again`)
@@ -48,11 +48,21 @@ export function report(terminal: Terminal, { warnings }: Plan): void {
   for (const warning of warnings) terminal.err(`warning: ${warning}`)
 }
 
-/** The list of KUBECONFIG, else kubectl's own place. */
+/**
+ * The list of KUBECONFIG, else kubectl's own place. A file that is named twice, by a link say, is one:
+ * what is written to it by its first name would be removed by its second.
+ */
 export function kubeconfigPaths(env: Environment): string[] {
   const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '')
   const paths = listed.length > 0 ? listed : [join(homeFolder(env), '.kube', 'config')]
-  return [...new Set(paths.map((path) => resolve(path)))]
+  const files = new Set<string>()
+  return paths
+    .map((path) => resolve(path))
+    .filter((path) => {
+      const isNew = !files.has(followed(path))
+      files.add(followed(path))
+      return isNew
+    })
 }
 
 /** kubectl's rule for what is new: the first file that exists; where none does, the first. */
@@ -70,7 +80,10 @@ function planFor(
   mine: Mine,
   current: Current,
 ): Plan {
-  const files = paths.map((path) => explained(path, () => readConfig(readIfThere(path) ?? '')))
+  const files = paths.map((path) => {
+    const text = readIfThere(path) ?? ''
+    return explained(path, () => readConfig(text))
+  })
   const pin = {
     server: mine.server,
     session: mine.session,
@@ -96,6 +109,14 @@ function write(paths: string[], { changes }: Plan): void {
       explained(path, () => edited(text ?? '', change)),
     )
   }
+}
+
+/**
+ * A file that a link leads to is locked under both names: kubectl knows the one that it was given,
+ * and somebody else may have been given the other.
+ */
+function lockedPaths(paths: string[]): string[] {
+  return [...new Set(paths.flatMap((path) => [path, followed(path)]))].toSorted()
 }
 
 /** Under kubectl's own locks, taken in one order by everybody, so that nobody waits in a ring. */

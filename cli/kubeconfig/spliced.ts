@@ -5,19 +5,19 @@ import {
   isSeq,
   isNode,
   type Pair,
-  parseDocument,
   stringify,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
-import { type Change, type Named, type Section, sections } from './document.ts'
+import { type Change, type Named, type Section, sections, style } from './document.ts'
+import { parsed } from './parsed.ts'
 
 /** `isTail`: comes after whatever else is inserted at the end of the text. */
 type Edit = { from: number; until: number; text: string; isTail?: true }
 
 /** Null where the text is written in a way that cannot be cut: flow style, aliases, JSON. */
 export function spliced(text: string, change: Change): string | null {
-  const root = parseDocument(text, { keepSourceTokens: true }).contents
+  const root = parsed(text, { keepSourceTokens: true }).contents
   if (!isMap(root) || root.flow) return null
   const edits: Edit[] = []
   for (const section of sections) {
@@ -99,7 +99,7 @@ function itemSpan(
 }
 
 function currentEdit(text: string, root: YAMLMap, name: string): Edit {
-  const written = stringify(name, { lineWidth: 0 }).trimEnd()
+  const written = stringify(name, style).trimEnd()
   const pair = pairOf(root, 'current-context')
   if (!pair) return appended(text, `current-context: ${written}\n`)
   const [from, until] = spanOf(pair.value)
@@ -117,16 +117,14 @@ function isNothing(node: unknown): boolean {
 }
 
 function itemsText(items: Named[], indent: string): string {
-  return items.length === 0 ? '' : stringify(items, { lineWidth: 0 }).replace(/^(?=.)/gm, indent)
+  return items.length === 0 ? '' : stringify(items, style).replace(/^(?=.)/gm, indent)
 }
 
+/** At the end of the document, which a line of three dots may say. */
 function appended(text: string, lines: string): Edit {
-  return {
-    from: text.length,
-    until: text.length,
-    text: openLine(text, text.length) + lines,
-    isTail: true,
-  }
+  const dots = text.search(/^\.\.\.(\s|$)/m)
+  const end = dots === -1 ? text.length : dots
+  return { from: end, until: end, text: openLine(text, end) + lines, isTail: true }
 }
 
 /** What must come first at `at`, where the text before it does not end its line. */

@@ -14,7 +14,7 @@ export function openBrowser(url: string, env: Environment): Promise<string | nul
     const child = spawn(command, [...args, url], {
       stdio: 'ignore',
       detached: true,
-      env: { ...env },
+      env: withoutOurs(env),
     })
     child.once('error', (error) => resolve(error.message))
     child.once('spawn', () => {
@@ -39,8 +39,13 @@ export function webUrl(text: string): string {
   )
 }
 
+/** Passwords and keys that we are given by environment are none of a browser's business. */
+function withoutOurs(env: Environment): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('INFRA_')))
+}
+
 function browserCommand({ BROWSER }: Environment): string[] {
-  if (BROWSER) return existsSync(BROWSER) ? [BROWSER] : BROWSER.trim().split(/\s+/)
+  if (BROWSER?.trim()) return existsSync(BROWSER) ? [BROWSER] : BROWSER.trim().split(/\s+/)
   if (process.platform === 'darwin') return ['open']
   if (process.platform === 'win32') return ['rundll32', 'url.dll,FileProtocolHandler']
   return ['xdg-open']

@@ -34,6 +34,7 @@ export class Loopback {
   readonly #host: string
   #state: string | null = null
   #arrived: (callback: Callback) => void = () => {}
+  #late: NodeJS.Timeout | undefined
 
   private constructor(server: Server, { provider, host }: Redirect, port: number) {
     this.#server = server
@@ -65,22 +66,24 @@ export class Loopback {
   callback(state: string, waitMs: number, interrupted: AbortSignal): Promise<Callback> {
     this.#state = state
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
+      this.#late = setTimeout(() => {
         reject(new Failure('expired', 'nobody came back from the browser in time'))
       }, waitMs)
       interrupted.addEventListener('abort', () => {
-        clearTimeout(late)
+        clearTimeout(this.#late)
         reject(new Failure('invalid', 'the login was interrupted'))
       })
       this.#arrived = (callback) => {
-        clearTimeout(late)
+        clearTimeout(this.#late)
         resolve(callback)
       }
     })
   }
 
+  /** Nothing waits any more: not even for the time that a callback may take. */
   close(): void {
     this.#state = null
+    clearTimeout(this.#late)
     this.#server.close()
     this.#server.closeAllConnections()
   }

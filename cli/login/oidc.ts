@@ -12,7 +12,7 @@ import { printable } from '../../src/wire/names.ts'
 import { hinted } from '../hint.ts'
 import { locked } from '../lock.ts'
 import { configFolder } from '../disk/places.ts'
-import { isOn, type Terminal } from '../terminal/terminal.ts'
+import type { Terminal } from '../terminal/terminal.ts'
 import { openBrowser, webUrl } from './browser.ts'
 import { type Callback, Loopback } from './loopback.ts'
 
@@ -80,11 +80,20 @@ async function relay(
 /** The URL is always printed: the browser may open elsewhere, or not at all. */
 async function send(terminal: Terminal, address: string, opensBrowser: boolean): Promise<void> {
   const url = webUrl(address)
-  terminal.err(`Open this page to log in:\n  ${url}`)
-  if (!opensBrowser || (isOn(terminal.env['INFRA_NON_INTERACTIVE']) && !terminal.env['BROWSER']))
-    return
+  terminal.err('Open this page to log in:')
+  terminal.err(`  ${url}`)
+  if (!opensBrowser || isBackground(terminal)) return
   const problem = await openBrowser(url, terminal.env)
   if (problem !== null) terminal.err(`The browser could not be started (${problem}).`)
+}
+
+/**
+ * Whether nobody is there who asked for a browser (threats.md K3): one that opens by itself, over and
+ * over behind a program, is what people learn to click away. `BROWSER` is asking, but not beneath
+ * kubectl, which hands it on with everything else.
+ */
+function isBackground({ env, isInteractive }: Terminal): boolean {
+  return env['KUBERNETES_EXEC_INFO'] !== undefined || (!isInteractive && !env['BROWSER']?.trim())
 }
 
 /**

@@ -29,11 +29,16 @@ export function showFacts(terminal: Terminal, facts: Record<string, string>): vo
   terminal.out(lines.join('\n'))
 }
 
+/** A longer cell stands out of its column: one long name would otherwise widen every line. */
+const widest = 120
+
 export function tableOf<T>(rows: T[], columns: Columns<T>): string {
   const head = Object.keys(columns)
   const cells = rows.map((row) => Object.values(columns).map((cell) => printable(cell(row))))
   const lines = [head, ...cells]
-  const widths = head.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
+  const widths = head.map((_, at) =>
+    lines.reduce((most, line) => Math.max(most, Math.min(line[at]?.length ?? 0, widest)), 0),
+  )
   const pad = (cell: string, at: number): string => cell.padEnd(widths[at] ?? 0)
   return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
 }

@@ -15,8 +15,8 @@ export type Terminal = {
   env: Environment
   /** One line, or several, of data. */
   out: (text: string) => void
-  /** One line, or several, for the person. */
-  err: (text: string) => void
+  /** One line for the person: whatever in it would begin another is made visible. */
+  err: (line: string) => void
   /** Whether a person is there to be asked. */
   isInteractive: boolean
   ask: (question: string) => Promise<string>
@@ -29,14 +29,14 @@ export function openTerminal(env: Environment): Terminal {
   return {
     env,
     out: (text) => write(1, text),
-    err: (text) => write(2, text),
+    err: (line) => write(2, printable(line)),
     isInteractive:
       !isOn(env['INFRA_NON_INTERACTIVE']) && process.stdin.isTTY && process.stderr.isTTY,
     ask,
     askSecret: (question) =>
       readSecret(
         process.stdin,
-        () => write(2, question, ''),
+        () => write(2, printable(question), ''),
         () => write(2, ''),
       ),
     now: Date.now,
@@ -56,7 +56,7 @@ export function printableLines(text: string): string {
 async function ask(question: string): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    return (await reader.question(printableLines(question), { signal: closing(reader) })).trim()
+    return (await reader.question(printable(question), { signal: closing(reader) })).trim()
   } catch (cause) {
     throw new Failure('invalid', 'nothing was answered', { cause })
   } finally {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../../src/wire/failure.ts'
+import { printable } from '../../src/wire/names.ts'
 import { run } from '../run.ts'
 import { printableLines, type Terminal } from '../terminal/terminal.ts'
 
@@ -40,7 +41,7 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
   let err = ''
   const isInteractive = answers.length > 0
   const ask = async (question: string): Promise<string> => {
-    err += `${printableLines(question)}\n`
+    err += `${printable(question)}\n`
     const answer = answers.shift()
     if (answer === undefined) throw new Failure('invalid', 'nothing was answered')
     return answer
@@ -49,7 +50,7 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
     env,
     isInteractive,
     out: (text) => (out += `${printableLines(text)}\n`),
-    err: (text) => (err += `${printableLines(text)}\n`),
+    err: (line) => (err += `${printable(line)}\n`),
     ask,
     askSecret: ask,
     now: Date.now,

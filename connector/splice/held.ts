@@ -1,9 +1,19 @@
 /** A stream from the door to its end, and the two connections that end with it. */
 import type { Admitted } from '../door/door.ts'
+import type { Place } from './places.ts'
 import { Gone, type Side } from './splice.ts'
 import { Refusal } from '../status.ts'
 import type { Stream, Streams } from '../streams.ts'
 import type { Upstream, UpstreamPool } from './upstream.ts'
+
+export type HeldParts = {
+  caller: Side
+  place: Place
+  admitted: Admitted
+  streams: Streams
+  /** How many one user may have open. */
+  most: number
+}
 
 export class Held {
   readonly release: () => void
@@ -18,7 +28,7 @@ export class Held {
   #carried = { up: 0, down: 0 }
 
   /** @throws {Refusal} 429 when the user has as many open as one may have. */
-  constructor(caller: Side, admitted: Admitted, streams: Streams, most: number) {
+  constructor({ caller, place, admitted, streams, most }: HeldParts) {
     const { userId, sessionId, groups } = admitted
     if (streams.countOf(userId) >= most) {
       throw new Refusal(429, `you have ${most} requests open in this cluster, which is the most`)
@@ -31,10 +41,12 @@ export class Held {
     }
     const stream: Stream = { userId, sessionId, groups, sever }
     const forget = streams.hold(stream)
+    place.busy()
     // A caller who is gone wants no answer; what is left of it would be read for nobody.
     caller.onOver = () => this.#destroy()
     this.release = () => {
       forget()
+      place.idle(userId)
       caller.onOver = null
       this.#upstream?.side.destroy()
     }

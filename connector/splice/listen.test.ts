@@ -52,20 +52,6 @@ test('TLS 1.2 and later, and HTTP/1.1 alone, are offered', async (t) => {
   assert.equal(await handshake(port, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' }), 'refused')
 })
 
-test('D11: connections are limited, and a place that is left can be taken', async (t) => {
-  const { proxy, serving } = await world(t)
-  const options = { host: '127.0.0.1', port: 0, tls: serving, proxy, maxConnections: 2 }
-  const listening = await listen(options)
-  t.after(() => listening.close())
-  const { port } = listening
-  const [first] = [await dial(port, serving.cert), await dial(port, serving.cert)]
-  await assert.rejects(dial(port, serving.cert))
-  first.socket.destroy()
-  await first.closed
-  let next = await dial(port, serving.cert).catch(() => null)
-  while (!next) next = await dial(port, serving.cert).catch(() => null)
-})
-
 test('closing ends what is open, a handshake that never came included', async (t) => {
   const { proxy, serving } = await world(t)
   const listening = await listen({ host: '127.0.0.1', port: 0, tls: serving, proxy })

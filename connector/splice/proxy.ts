@@ -14,6 +14,8 @@ import { carry, type Outcome } from './exchange.ts'
 import { readRequest, refuseEarly, type Head } from '../door/http1.ts'
 import { Held } from './held.ts'
 import { identityLines } from '../door/impersonate.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import { type Place, Places } from './places.ts'
 import { type Ended, leftBy, Records, type StreamLog } from './records.ts'
 import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './rewrite.ts'
 import { Gone, readHead, Side } from './splice.ts'
@@ -21,7 +23,7 @@ import { Refusal, Refusals, statusAnswer, type Log } from '../status.ts'
 import { isCovered, type Streams } from '../streams.ts'
 import { type Dial, hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
 
-export type Peer = { address: string }
+export type Peer = { address: string; place: Place }
 /** The caller's address as it is told to others; null: not known. */
 type Address = string | null
 
@@ -39,39 +41,32 @@ export type ProxyParts = {
   limits?: Partial<Limits>
 }
 
-export type Limits = {
-  /** How long a head may take from its first byte, and the first head from the handshake. */
-  headMs: number
-  /** How long a connection may be quiet between requests; within one it may be for ever. */
-  idleMs: number
-  /** client-go opens a connection for every watch. */
-  streamsPerUser: number
-}
-
-const defaultLimits: Limits = { headMs: 10_000, idleMs: 90_000, streamsPerUser: 1_000 }
+/** A caller's connection: its place, and its address as it is told to others. */
+type Connection = { caller: Side; place: Place; address: Address }
 
 export class Proxy {
   readonly refusals: Refusals
   readonly records: Records
+  readonly places: Places
+  readonly limits: Limits
   readonly #parts: ProxyParts
-  readonly #limits: Limits
   readonly #pool: UpstreamPool
 
   constructor(parts: ProxyParts) {
     this.#parts = parts
-    this.#limits = { ...defaultLimits, ...parts.limits }
-    this.#pool = new UpstreamPool(parts.upstream, parts.dial)
+    this.limits = { ...defaultLimits, ...parts.limits }
+    this.places = new Places(this.limits, parts.log)
+    this.#pool = new UpstreamPool(parts.upstream, this.limits.dialMs, parts.dial)
     this.refusals = new Refusals(parts.log)
     this.records = new Records(parts.log, parts.streamLog ?? 'long')
   }
 
   /** Serves a caller's connection until it ends. Never rejects. */
   async serve(socket: Duplex, peer: Peer): Promise<void> {
-    const caller = new Side(socket)
-    const address = addressOf(peer.address)
-    let waitMs = this.#limits.headMs
-    while (await this.#serveNext(caller, address, waitMs)) waitMs = this.#limits.idleMs
-    caller.destroy()
+    const connection = { ...peer, caller: new Side(socket), address: addressOf(peer.address) }
+    let waitMs = this.limits.headMs
+    while (await this.#serveNext(connection, waitMs)) waitMs = this.limits.idleMs
+    connection.caller.destroy()
   }
 
   /** Closes what is kept open for later. Streams are the business of `Streams`. */
@@ -79,14 +74,15 @@ export class Proxy {
     this.#pool.close()
   }
 
-  async #serveNext(caller: Side, address: Address, waitMs: number): Promise<boolean> {
+  async #serveNext(connection: Connection, waitMs: number): Promise<boolean> {
+    const { caller, address } = connection
     let method: string | null = null
     try {
-      const text = await this.#awaitHead(caller, waitMs)
+      const text = await this.#awaitHead(connection, waitMs)
       if (text === null) return false
       const head = readRequest(text)
       method = head.method
-      const { callerStays } = await this.#admit(head, caller, address)
+      const { callerStays } = await this.#admit(head, connection)
       if (!callerStays) await caller.bidFarewell()
       return callerStays
     } catch (error) {
@@ -96,21 +92,30 @@ export class Proxy {
   }
 
   /** A head that does not come in time ends its connection: it holds memory of ours. */
-  async #awaitHead(caller: Side, waitMs: number): Promise<string | null> {
-    const first = await within(waitMs, caller, caller.read())
+  async #awaitHead({ caller, place }: Connection, waitMs: number): Promise<string | null> {
+    const first = await within(waitMs, caller.read(), () => place.late(false))
     if (first === null) return null
     caller.unread(first)
-    return within(this.#limits.headMs, caller, readHead(caller, refuseEarly))
+    const { headMs, headBytes } = this.limits
+    const whole = readHead(caller, (bytes, seen) => {
+      refuseLong(bytes, headBytes)
+      refuseEarly(bytes, seen)
+    })
+    const text = await within(headMs, whole, () => place.late(true))
+    if (text !== null) refuseLong(text, headBytes)
+    return text
   }
 
-  async #admit(head: Head, caller: Side, address: Address): Promise<Outcome> {
+  async #admit(head: Head, { caller, place, address }: Connection): Promise<Outcome> {
     const admitted = await this.#parts.door.admit(head)
     // All that can fail by what was sent fails before anybody is dialled.
     refuseExpectations(head)
     const upgrade = upgradeOf(head)
     const identity = identityLines(admitted)
     const id = randomUUID()
-    const held = new Held(caller, admitted, this.#parts.streams, this.#limits.streamsPerUser)
+    const { streams } = this.#parts
+    const most = this.limits.streamsPerUser
+    const held = new Held({ caller, place, admitted, streams, most })
     const close = this.records.open({ id, head, upgrade, admitted, address })
     const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
     try {
@@ -119,6 +124,8 @@ export class Proxy {
       const upstream = await held.connect(this.#pool)
       const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
       if (outcome.upstreamStays) held.giveBack(this.#pool)
+      // Until all of it is on its way to the caller, it is a stream: counted, and severed, as one.
+      await caller.flushed()
       ended.leftBy = outcome.leftBy ?? null
       return outcome
     } catch (error) {
@@ -172,8 +179,12 @@ function addressOf(address: string): Address {
   return isIP(plain) ? plain : null
 }
 
-async function within<T>(ms: number, caller: Side, awaited: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => caller.destroy(), ms)
+function refuseLong({ length }: { length: number }, most: number): void {
+  if (length > most) throw new Refusal(431, `a head may have ${most} bytes at most`)
+}
+
+async function within<T>(ms: number, awaited: Promise<T>, late: () => void): Promise<T> {
+  const timer = setTimeout(late, ms)
   try {
     return await awaited
   } finally {

@@ -16,6 +16,8 @@ export class Gone extends Error {
 
 /** How much may wait unread before the other end is made to wait. */
 const maxQueuedBytes = 64 * 1024
+/** And in how many pieces: each costs more than the one byte that it may hold. */
+const maxQueuedPieces = 64
 /** How long an end that was told goodbye may take to read it. */
 const farewellMs = 2_000
 
@@ -31,7 +33,7 @@ export class Side {
   given = 0
   readonly #socket: Duplex
   /** Resolves when our direction has ended and nothing of it waits here. */
-  readonly #flushed: Promise<void>
+  readonly #finished: Promise<void>
   readonly #queue: Buffer[] = []
   #queuedBytes = 0
   #ended = false
@@ -39,11 +41,14 @@ export class Side {
   #discards = false
   #reader: ((bytes: Buffer | null) => void) | null = null
   #writers: (() => void)[] = []
+  /** Writes that the system has not yet taken, and who waits until it has. */
+  #unsent = 0
+  readonly #flushers: (() => void)[] = []
 
   constructor(socket: Duplex) {
     this.#socket = socket
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
-    this.#flushed = new Promise((resolve) => socket.once('finish', () => resolve()))
+    this.#finished = new Promise((resolve) => socket.once('finish', () => resolve()))
     socket.on('data', (bytes: Buffer) => this.#arrive(bytes))
     socket.on('end', () => this.#end())
     socket.on('close', () => this.#close())
@@ -71,7 +76,7 @@ export class Side {
     const bytes = this.#queue.shift()
     if (bytes) {
       this.#queuedBytes -= bytes.length
-      if (this.#queuedBytes < maxQueuedBytes) this.#socket.resume()
+      if (!this.#isFull) this.#socket.resume()
       return Promise.resolve(bytes)
     }
     if (this.isOver || this.#discards) return Promise.resolve(null)
@@ -91,10 +96,18 @@ export class Side {
   async write(bytes: Buffer | string): Promise<void> {
     if (this.#closed) throw new Gone()
     this.given += bytes.length
-    const hasRoom = this.#socket.write(bytes, 'latin1')
+    this.#unsent += 1
+    const hasRoom = this.#socket.write(bytes, 'latin1', () => this.#sent())
     if (hasRoom) return
     await new Promise<void>((resolve) => this.#writers.push(resolve))
     if (this.#closed) throw new Gone()
+  }
+
+  /** Resolves when nothing that was written waits here any more, or never will go. */
+  async flushed(): Promise<void> {
+    while (this.#unsent > 0 && !this.#closed) {
+      await new Promise<void>((resolve) => this.#flushers.push(resolve))
+    }
   }
 
   /** Ends our direction; the other goes on. */
@@ -110,7 +123,8 @@ export class Side {
 
   /**
    * Ends after what was written has been read. What still comes in is thrown away: to close on
-   * unread bytes resets the connection, and the other end would lose the answer.
+   * unread bytes resets the connection, and the other end would lose the answer. For a moment
+   * only: whoever is shown out holds no place of ours by not reading.
    */
   async bidFarewell(): Promise<void> {
     this.#discards = true
@@ -118,13 +132,18 @@ export class Side {
     this.#queuedBytes = 0
     this.#tellReader(null)
     this.#socket.resume()
-    await this.leave()
+    this.end()
+    await this.#closesSoon()
   }
 
   /** Ends our direction, and the other soon after all that was written is on its way. */
   async leave(): Promise<void> {
     this.end()
-    await Promise.race([this.#flushed, this.closed])
+    await Promise.race([this.#finished, this.closed])
+    await this.#closesSoon()
+  }
+
+  async #closesSoon(): Promise<void> {
     const timer = setTimeout(() => this.destroy(), farewellMs)
     await this.closed
     clearTimeout(timer)
@@ -135,7 +154,7 @@ export class Side {
     if (this.#discards || this.#tellReader(bytes)) return
     this.#queue.push(bytes)
     this.#queuedBytes += bytes.length
-    if (this.#queuedBytes >= maxQueuedBytes) this.#socket.pause()
+    if (this.#isFull) this.#socket.pause()
     this.onUnasked?.()
   }
 
@@ -150,6 +169,7 @@ export class Side {
     const wasOver = this.isOver
     this.#closed = true
     this.#releaseWriters()
+    this.#releaseFlushers()
     if (!wasOver) this.#over()
   }
 
@@ -163,6 +183,19 @@ export class Side {
     this.#reader = null
     reader?.(bytes)
     return reader !== null
+  }
+
+  get #isFull(): boolean {
+    return this.#queuedBytes >= maxQueuedBytes || this.#queue.length >= maxQueuedPieces
+  }
+
+  #sent(): void {
+    this.#unsent -= 1
+    if (this.#unsent === 0) this.#releaseFlushers()
+  }
+
+  #releaseFlushers(): void {
+    for (const flusher of this.#flushers.splice(0)) flusher()
   }
 
   #releaseWriters(): void {
@@ -180,6 +213,7 @@ export async function readHead(
   side: Side,
   early: (bytes: Buffer, seen: number) => void = () => {},
 ): Promise<string | null> {
+  const gathered = new Gathered()
   let bytes = await side.read()
   for (let seen = 0; bytes !== null;) {
     const end = headEnd(bytes, seen)
@@ -188,11 +222,26 @@ export async function readHead(
       return bytes.toString('latin1', 0, end)
     }
     early(bytes, seen)
+    if (seen === 0) gathered.add(bytes)
     seen = bytes.length
     const more = await side.read()
-    bytes = more && Buffer.concat([bytes, more])
+    bytes = more && gathered.add(more)
   }
   return null
+}
+
+/** Bytes in one piece. Its room doubles: what comes byte by byte is not copied whole at each. */
+class Gathered {
+  #room = Buffer.alloc(0)
+  #length = 0
+
+  add(more: Buffer): Buffer {
+    const length = this.#length + more.length
+    if (length > this.#room.length) this.#room = Buffer.concat([this.#room], 2 * length)
+    more.copy(this.#room, this.#length)
+    this.#length = length
+    return this.#room.subarray(0, length)
+  }
 }
 
 /** Passes one body on, and nothing of what follows it. @throws {Gone} when it was cut short. */

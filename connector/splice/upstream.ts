@@ -27,7 +27,6 @@ export type UpstreamTarget = {
 const keptMs = 45_000
 const maxKept = 1_000
 const maxKeptPerUser = 16
-const dialMs = 10_000
 const keepAliveMs = 30_000
 
 type Kept = Upstream & { timer: ReturnType<typeof setTimeout> }
@@ -36,18 +35,24 @@ type Kept = Upstream & { timer: ReturnType<typeof setTimeout> }
 export type Upstream = { side: Side; userId: string; target: UpstreamTarget }
 
 /** Opens a connection; `giveUp` is handed what ends the attempt, should nobody want it any more. */
-export type Dial = (target: UpstreamTarget, giveUp: (end: () => void) => void) => Promise<Side>
+export type Dial = (
+  target: UpstreamTarget,
+  dialMs: number,
+  giveUp: (end: () => void) => void,
+) => Promise<Side>
 
 export class UpstreamPool {
   readonly #target: () => UpstreamTarget
+  readonly #dialMs: number
   readonly #dial: Dial
   /** The newest of each user's last. */
   readonly #kept = new Map<string, Kept[]>()
   #count = 0
 
   /** `target` is asked at each use, so that a rotated CA or certificate needs no restart. */
-  constructor(target: () => UpstreamTarget, dial: Dial = dialSecurely) {
+  constructor(target: () => UpstreamTarget, dialMs: number, dial: Dial = dialSecurely) {
     this.#target = target
+    this.#dialMs = dialMs
     this.#dial = dial
   }
 
@@ -62,7 +67,7 @@ export class UpstreamPool {
       if (isSame(kept.target, target)) return kept
       kept.side.destroy()
     }
-    return { side: await this.#dial(target, giveUp), userId, target }
+    return { side: await this.#dial(target, this.#dialMs, giveUp), userId, target }
   }
 
   /** Keeps a connection whose answer is complete, or closes it. */
@@ -121,15 +126,21 @@ function isSame(a: UpstreamTarget, b: UpstreamTarget): boolean {
 
 async function dialSecurely(
   target: UpstreamTarget,
+  dialMs: number,
   giveUp: (end: () => void) => void,
 ): Promise<Side> {
   const { host, port, proxy } = target
   const options = secureOptions(target)
-  if (!proxy) return dialDirectly({ host, port, ...options }, giveUp)
+  let end = () => {}
+  const timer = setTimeout(() => end(), dialMs)
+  const ends = (given: () => void) => giveUp((end = given))
   try {
-    return new Side(await throughProxy(proxy, { host, port, tls: options }, giveUp))
+    if (!proxy) return new Side(await dialDirectly({ host, port, ...options }, ends))
+    return new Side(await throughProxy(proxy, { host, port, tls: options }, ends))
   } catch (cause) {
-    throw unreachable(cause)
+    throw new Refusal(502, 'the API server of this cluster can not be reached', { cause })
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -143,14 +154,10 @@ function secureOptions({ tls: secrets, servername }: UpstreamTarget) {
   } satisfies tls.ConnectionOptions & { allowHalfOpen: boolean }
 }
 
-function unreachable(cause: unknown): Refusal {
-  return new Refusal(502, 'the API server of this cluster can not be reached', { cause })
-}
-
 function dialDirectly(
   options: tls.ConnectionOptions,
   giveUp: (end: () => void) => void,
-): Promise<Side> {
+): Promise<tls.TLSSocket> {
   const socket = tls.connect(options)
   // Each keystroke of a shell is a small write: it must not wait for the one before it.
   socket.setNoDelay(true)
@@ -158,17 +165,14 @@ function dialDirectly(
   socket.setKeepAlive(true, keepAliveMs)
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) => {
-      clearTimeout(timer)
       socket.destroy()
-      reject(unreachable(cause))
+      reject(cause)
     }
-    giveUp(() => fail(new Error('nobody waits for it')))
-    const timer = setTimeout(() => fail(new Error(`no connection in ${dialMs} ms`)), dialMs)
+    giveUp(() => fail(new Error('it took too long, or nobody waits for it any more')))
     socket.on('error', fail)
     socket.once('secureConnect', () => {
-      clearTimeout(timer)
       socket.off('error', fail)
-      resolve(new Side(socket))
+      resolve(socket)
     })
   })
 }

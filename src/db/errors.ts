@@ -16,6 +16,11 @@ const taken: Record<string, string> = {
 /** SQLSTATEs of PostgreSQL, appendix A. */
 const uniqueViolation = '23505'
 const foreignKeyViolation = '23503'
+/** What cannot be stored: a NUL in a text or in JSON, say. */
+const unstorable = new Set([
+  '22021', // character_not_in_repertoire
+  '22P05', // untranslatable_character
+])
 const passing = new Set([
   '55P03', // lock_not_available: another change holds the lock for too long
   '40001', // serialization_failure
@@ -50,6 +55,9 @@ export function fromDatabase(error: unknown): unknown {
   }
   if (code === foreignKeyViolation) {
     return new Failure('conflict', 'something that this refers to was deleted meanwhile', { cause })
+  }
+  if (unstorable.has(code)) {
+    return new Failure('invalid', 'a text holds what cannot be stored', { cause })
   }
   if (passing.has(code))
     return new Failure('unavailable', 'the database is busy, try again', { cause })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { world } from '../../test/world.ts'
 import { linked } from './link.fixtures.ts'
+import { Receipts } from './receipts.ts'
 import type { Access } from '../wire/access.ts'
 
 test('a receipt names who enforced what, how many streams it cut, and who is still to answer', async (t) => {
@@ -70,4 +71,14 @@ test('a connector that is gone is named until its lease has ended', async (t) =>
   assert.equal(Date.parse(gone?.leaseEndsAt ?? ''), Date.parse(at) + w.settings.leaseSeconds * 1000)
   w.clock.now = new Date(w.clock.now.getTime() + w.settings.leaseSeconds * 1000)
   assert.deepEqual((await w.client.destinations.receipt(query)).connectors, [])
+})
+
+test('L11: instances that one connector invents make nobody forget those of another', async () => {
+  const now = new Date()
+  const receipts = new Receipts(() => now)
+  const own = receipts.polled('prod', 'one')
+  for (let at = 0; at < 5000; at += 1) receipts.polled('other', `invented ${at}`)
+  assert.equal(receipts.find('prod', 'one'), own)
+  const held = await receipts.enforced('other', 0, 0)
+  assert.ok(held.length < 1000, `${held.length} are held`)
 })

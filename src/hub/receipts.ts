@@ -9,7 +9,8 @@ import { Receipt } from './receipt.ts'
 type Connector = WireReceipt['connectors'][number]
 type Totals = { receipts: number; severed: number }
 
-const keptGone = 1000
+/** Of one destination, so that whoever holds a key of one crowds nobody out at another. */
+const keptGone = 256
 
 export class Receipts {
   readonly #clock: () => Date
@@ -119,14 +120,16 @@ export class Receipts {
     const receipt = known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
     this.#known.delete(key)
     this.#known.set(key, receipt)
-    if (!known) this.#forget()
+    if (!known) this.#forget(destinationId)
     return receipt
   }
 
   /** Of instances without a link only so many are kept: their names are their own choice. */
-  #forget(): void {
-    const gone = [...this.#known].filter(([, { links }]) => links === 0)
-    for (const [key] of gone.slice(0, -keptGone)) this.#known.delete(key)
+  #forget(destinationId: string): void {
+    const gone = this.#at(destinationId).filter(({ links }) => links === 0)
+    for (const one of gone.slice(0, -keptGone)) {
+      this.#known.delete(keyOf(one.destinationId, one.instance))
+    }
   }
 
   #at(destinationId: string): Receipt[] {

@@ -16,6 +16,13 @@ const metadata = listOf([
   ['fd20:ce::', 32],
 ])
 
+/** Ways over IPv6 to an IPv4 address that nobody judged: 6to4, Teredo, a network's own NAT64. */
+const tunnels = listOf([
+  ['2002::', 16],
+  ['2001::', 32],
+  ['64:ff9b:1::', 48],
+])
+
 /** IPv4 that is not on the public Internet (IANA's special-purpose registry). */
 const special4 = listOf([
   ['0.0.0.0', 8],
@@ -38,7 +45,6 @@ const public6 = listOf([['2000::', 3]])
 const special6 = listOf([
   ['2001::', 23],
   ['2001:db8::', 32],
-  ['2002::', 16],
   ['3fff::', 20],
 ])
 
@@ -53,17 +59,19 @@ export function mayConnect(address: string, which: 'public' | 'any'): boolean {
     return which === 'any' || !special4.check(plain, 'ipv4')
   }
   if (!isIPv6(plain) || plain.includes('%')) return false
-  if (metadata.check(plain, 'ipv6')) return false
+  if (metadata.check(plain, 'ipv6') || tunnels.check(plain, 'ipv6')) return false
   if (which === 'any') return true
   return public6.check(plain, 'ipv6') && !special6.check(plain, 'ipv6')
 }
 
-/** The IPv4 address that an IPv6 one stands for: mapped (RFC 4291), or by NAT64 (RFC 6052). */
+/** The IPv4 address that an IPv6 one stands for: mapped or compatible (RFC 4291), or by NAT64 (RFC 6052). */
 function embedded4(address: string): string | null {
   if (!isIPv6(address) || address.includes('%')) return null
   // The URL parser writes every form of an address in one way, the last 32 bits in hexadecimal.
   const written = new URL(`http://[${address}]`).hostname.slice(1, -1)
-  const match = /^(?:::ffff:|64:ff9b::)(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/.exec(written)
+  const match = /^(?:::ffff:|64:ff9b::|::(?=[0-9a-f]+:))(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/.exec(
+    written,
+  )
   if (!match?.[2]) return null
   const high = Number.parseInt(match[1] ?? '0', 16)
   const low = Number.parseInt(match[2], 16)

@@ -207,3 +207,33 @@ test('a confidential client proves itself in a way that the provider lists', asy
   assert.deepEqual(await sent(['client_secret_basic'], null), [false, null])
   await assert.rejects(sent(['private_key_jwt']), { code: 'unauthenticated' })
 })
+
+test('D3: a claim that no database can keep, a NUL in a name say, keeps nobody out and no group from being followed', async (t) => {
+  const on = await stage(t)
+  const started = await logIn(on, {
+    claims: (claims) => {
+      claims['nickname'] = 'a\0b'
+      claims['half'] = '\ud800'
+      claims['k\0'] = [{ 'x\0': '\0' }]
+      claims['deep'] = JSON.parse(`${'['.repeat(3000)}${']'.repeat(3000)}`) as unknown
+      claims['groups'] = ['dev', 'a\0b', '\udfff']
+    },
+  })
+  const { user } = await on.infra.clientOf(started.credential).me.get()
+  assert.deepEqual(user.groups, ['local/dev'])
+  assert.equal(started.warnings.length, 2)
+})
+
+test('L8: inner addresses in what a provider says of itself lead nowhere', async (t) => {
+  const inner = [
+    'http://169.254.169.254/latest',
+    'http://2852039166/',
+    'http://[::ffff:a9fe:a9fe]/',
+  ]
+  for (const [at, name] of ['token_endpoint', 'jwks_uri', 'token_endpoint'].entries()) {
+    const on = await stage(t)
+    const discovery = (document: Record<string, unknown>) => void (document[name] = inner[at])
+    await assert.rejects(logIn(on, { discovery }), { code: 'unavailable', message: /not allowed/ })
+    await assertNobodyIn(on.infra)
+  }
+})

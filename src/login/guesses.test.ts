@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { eq } from 'drizzle-orm'
 import { world, type World } from '../../test/world.ts'
+import { createApp } from '../app.ts'
 import { guesses, users } from '../db/schema.ts'
 import { countGuess, networkOf } from './guesses.ts'
 import { hashPassword } from '../passwords.ts'
+import { RequestCounts } from '../metrics.ts'
 import { Client } from '../wire/client.ts'
 
 async function stage(t: TestContext) {
@@ -110,6 +112,78 @@ test('L7: what is counted is kept in the database, names nobody and goes away by
   made.clock.now = new Date(made.clock.now.getTime() + 16 * 60_000)
   await assert.rejects(from(made, '198.51.100.1')('ben@example.com', 'wrong'))
   assert.equal(await made.db.$count(guesses), 2)
+})
+
+test('L7: a restart of the server forgives nothing', async (t) => {
+  const { made, ana } = await stage(t)
+  for (let tries = 0; tries < 10; tries += 1) {
+    await assert.rejects(from(made, '192.0.2.1')(ana.email, 'wrong'), { code: 'unauthenticated' })
+  }
+  const { db, settings, sealer, authority, hub, follow } = made
+  const app = createApp({
+    ...{ db, settings, sealer, authority, hub, follow, requests: new RequestCounts() },
+    ...{ providerFetch: () => assert.fail(), clock: () => made.clock.now },
+  })
+  const again = from({ ...made, app }, '192.0.2.2')
+  await assert.rejects(again(ana.email, 'correct horse'), { code: 'too_many' })
+})
+
+test('L7, P7: who writes forwarded addresses is counted by the address that knocks', async (t) => {
+  const { made } = await stage(t)
+  const { db, clock, app } = made
+  for (let tries = 0; tries < 100; tries += 1) {
+    const account = `user${tries}@example.com`
+    await countGuess(db, { account, address: '192.0.2.1', now: clock.now })
+  }
+  const headers = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'x-client-ip', 'cf-connecting-ip']
+  for (const name of headers) {
+    const request = new Request('http://server/api/login/password', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', [name]: '198.51.100.7' },
+      body: JSON.stringify({ email: 'one@example.com', password: 'x' }),
+    })
+    const peer = { address: '::ffff:192.0.2.1', upgrade: null }
+    assert.equal((await app.fetch(request, peer)).status, 429, name)
+  }
+})
+
+test('L7: an account is one, however its e-mail is written, and a try that is malformed counts nothing', async (t) => {
+  const { made, ana } = await stage(t)
+  const guess = from(made, '192.0.2.1')
+  for (const email of ['ana@example.com\0', 'x'.repeat(255)]) {
+    await assert.rejects(guess(email, 'wrong'), { code: 'invalid' })
+  }
+  assert.equal(await made.db.$count(guesses), 0)
+  const written = ['ana@example.com', 'ANA@EXAMPLE.COM', 'Ana@Example.com']
+  for (let tries = 0; tries < 10; tries += 1) {
+    const email = written[tries % written.length] ?? ''
+    await assert.rejects(guess(email, 'wrong'), { code: 'unauthenticated' })
+  }
+  await assert.rejects(guess(ana.email, 'correct horse'), { code: 'too_many' })
+})
+
+test('L7: a guesser behind a proxy of ours is counted alone, and whoever else comes by it is let in', async (t) => {
+  const { made, ana } = await stage(t)
+  const settings = { ...made.settings, trustedProxies: ['192.0.2.0/24'] }
+  const { db, sealer, authority, hub, follow, clock } = made
+  const app = createApp({
+    ...{ db, settings, sealer, authority, hub, follow, requests: new RequestCounts() },
+    ...{ providerFetch: () => assert.fail(), clock: () => clock.now },
+  })
+  for (let tries = 0; tries < 100; tries += 1) {
+    const account = `user${tries}@example.com`
+    await countGuess(db, { account, address: '198.51.100.7', now: clock.now })
+  }
+  const logIn = async (forwarded: string) => {
+    const request = new Request('http://server/api/login/password', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-forwarded-for': forwarded },
+      body: JSON.stringify({ email: ana.email, password: 'correct horse' }),
+    })
+    return (await app.fetch(request, { address: '192.0.2.1', upgrade: null })).status
+  }
+  assert.equal(await logIn('203.0.113.5, 198.51.100.7'), 429)
+  assert.equal(await logIn('198.51.100.7, 203.0.113.5'), 200)
 })
 
 test('an IPv6 host is one guesser with its whole /64, and a mapped address is the IPv4 one', () => {

@@ -100,6 +100,35 @@ export function withLast(last: Claims, userinfo: Claims): Claims {
   return { ...last, ...(isOther ? { email_verified: undefined } : {}), ...userinfo }
 }
 
+/** No claim that anybody judges by has so many levels. */
+const maxDepth = 16
+
+/**
+ * Claims as the database can keep them, which holds no NUL and no half of a surrogate pair. People
+ * write some claims of theirs themselves: one that cannot be stored must not keep the rest of what
+ * the provider says, a group that was left for one, from being heard.
+ */
+export function storable(claims: Claims): Claims {
+  return Object.fromEntries(
+    Object.entries(claims).map(([name, value]) => [plain(name), storableValue(value, 1)]),
+  )
+}
+
+function storableValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return plain(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (depth > maxDepth) return null
+  if (Array.isArray(value)) return value.map((one) => storableValue(one, depth + 1))
+  const pairs = Object.entries(value)
+  return Object.fromEntries(
+    pairs.map(([name, one]) => [plain(name), storableValue(one, depth + 1)]),
+  )
+}
+
+function plain(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd')
+}
+
 function emailOf(claims: Claims): string {
   const email = own(claims, 'email')
   if (email === undefined) throw refusal('the provider sent no e-mail')

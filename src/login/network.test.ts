@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import { test, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { startForwardProxy } from '../../test/forward-proxy.ts'
 import { Failure } from '../wire/failure.ts'
 import { type LookUp, providerFetch } from './network.ts'
@@ -71,6 +72,22 @@ test('L8: loopback, private and metadata addresses are refused, written in any w
     'https://[::ffff:127.0.0.1]/',
     'https://10.0.0.1/',
     'https://169.254.169.254/',
+    'https://0177.0.0.1/',
+    'https://0x7f000001/',
+    'https://127.1/',
+    'https://0/',
+    'https://127.0.0.1./',
+    'https://%31%32%37.0.0.1/',
+    'https://\uff11\uff12\uff17.0.0.1/',
+    'https://127.0.0.1\\@example.com/',
+    'https://2852039166/latest/meta-data',
+    'https://[::ffff:169.254.169.254]/',
+    'https://[::127.0.0.1]/',
+    'https://[0:0:0:0:0:ffff:a9fe:a9fe]/',
+    'https://[64:ff9b::10.0.0.1]/',
+    'https://[2002:7f00:1::]/',
+    'https://[::]/',
+    'https://localhost/',
   ]
   for (const url of urls) {
     await assert.rejects(
@@ -136,6 +153,33 @@ test('L8: an answer of more than a MiB is cut off where it passes the limit', as
   )
   // What the sockets buffer comes on top.
   assert.ok(sent < 32 * 1024 * 1024, `${sent} bytes were taken`)
+})
+
+test('L8: an answer that drips on and on is let go', async (t) => {
+  const port = await listen(t, (_request, response) => {
+    const dripping = setInterval(() => response.write('x'), 200)
+    response.on('close', () => clearInterval(dripping))
+  })
+  await assert.rejects(
+    async () => providerFetch(anywhere)(new Request(`http://127.0.0.1:${port}/`)),
+    isUnavailable(/does not answer/),
+  )
+})
+
+test('L8: an answer in a coding is not unpacked, and a head without end is cut', async (t) => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024))
+  const port = await listen(t, (request, response) => {
+    if (request.url === '/head') {
+      response.socket?.write(`HTTP/1.1 200 OK\r\n${'A: x\r\n'.repeat(100_000)}\r\n`)
+    } else response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
+  })
+  const fetch = providerFetch(anywhere)
+  const packed = await fetch(new Request(`http://127.0.0.1:${port}/`))
+  assert.equal((await packed.arrayBuffer()).byteLength, bomb.length)
+  await assert.rejects(
+    async () => fetch(new Request(`http://127.0.0.1:${port}/head`)),
+    isUnavailable(/does not answer/),
+  )
 })
 
 test('an answer that is cut short is no answer', async (t) => {

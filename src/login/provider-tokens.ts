@@ -7,7 +7,7 @@ import { sql } from 'drizzle-orm'
 import type { Database } from '../db/database.ts'
 import { providerTokens, questions } from '../db/schema.ts'
 import type { Sealer } from '../seal.ts'
-import type { Claims } from './identity.ts'
+import { type Claims, storable } from './identity.ts'
 
 export type ProviderTokens = {
   /** Null: the provider gave none. */
@@ -37,7 +37,9 @@ export async function keepTokens(
 ): Promise<void> {
   const { sessionId, claims, tokens, now } = kept
   const sealed = sealTokens(sealer, sessionId, tokens)
-  await tx.insert(providerTokens).values({ sessionId, ...sealed, claims, askedAt: now })
+  await tx.insert(providerTokens).values({
+    ...{ sessionId, ...sealed, claims: storable(claims), askedAt: now },
+  })
 }
 
 export function sealTokens(

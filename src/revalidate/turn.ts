@@ -9,6 +9,7 @@ import type { Database } from '../db/database.ts'
 import { identities, providerTokens, sessions, users } from '../db/schema.ts'
 import { discover, type Network } from '../login/discovery.ts'
 import { clientOf } from '../login/exchange.ts'
+import { storable } from '../login/identity.ts'
 import { openTokens, type ProviderTokens, sealTokens } from '../login/provider-tokens.ts'
 import { openClientSecret } from '../providers.ts'
 import type { Settings } from '../settings.ts'
@@ -204,6 +205,6 @@ async function remember(
 ): Promise<void> {
   await db
     .update(providerTokens)
-    .set({ askedAt: now, ...(claims ? { claims } : {}) })
+    .set({ askedAt: now, ...(claims ? { claims: storable(claims) } : {}) })
     .where(eq(providerTokens.sessionId, sessionId))
 }

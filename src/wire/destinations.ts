@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DestinationName, Id } from './names.ts'
-import { Changed, Instant } from './shared.ts'
+import { Changed, inQuery, Instant } from './shared.ts'
 
 /** `host:port` as kubectl reaches a connector; IPv6 in brackets. */
 export const Endpoint = z
@@ -80,8 +80,8 @@ export type Certificate = z.infer<typeof Certificate>
 
 /** Asks whether a change has been enforced, waiting for it at most `waitSeconds`. */
 export const ReceiptQuery = DestinationRef.extend({
-  revision: z.coerce.number().int().nonnegative(),
-  waitSeconds: z.coerce.number().int().min(0).max(60).default(0),
+  revision: inQuery(0),
+  waitSeconds: inQuery(0, 60).default(0),
 })
 export type ReceiptQuery = z.input<typeof ReceiptQuery>
 /** Where a revision has been enforced: each connector instance concerned, by name. */

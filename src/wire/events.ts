@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Instant } from './shared.ts'
+import { inQuery, Instant } from './shared.ts'
 
 export const Actor = z.object({
   kind: z.enum(['user', 'connector', 'system']),
@@ -22,7 +22,7 @@ export type Event = z.infer<typeof Event>
 export const Events = z.array(Event)
 
 export const EventQuery = z.object({
-  after: z.coerce.number().int().nonnegative().default(0),
-  limit: z.coerce.number().int().min(1).max(1000).default(500),
+  after: inQuery(0).default(0),
+  limit: inQuery(1, 1000).default(500),
 })
 export type EventQuery = z.output<typeof EventQuery>

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { Access, Delta } from './access.ts'
+import { fitsHeader } from './names.ts'
 
 const Revision = z.number().int().nonnegative()
 
@@ -18,7 +19,7 @@ export const maxProblemLength = 500
 export const Hello = z.object({
   kind: z.literal('hello'),
   /** Tells replicas of one connector apart; new at every start. */
-  instance: z.string().min(1).max(128),
+  instance: z.string().max(128).regex(fitsHeader),
   version: z.string().max(64),
   epoch: z.string().nullable(),
   revision: Revision.nullable(),

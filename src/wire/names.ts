@@ -79,13 +79,21 @@ export function tlsServerName(destinationId: string): string {
   return `${destinationId}.destination.infra`
 }
 
-/** Control characters made visible, for whatever prints a name that came from elsewhere. */
+/**
+ * What a terminal obeys or does not show, made visible, for whatever prints a name that came from
+ * elsewhere: control characters, line ends, and those that turn text around or hide in it. Each unit
+ * of UTF-16 by itself: so written, it is the same text where it stands in JSON.
+ */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (c) => {
-      return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
-    },
+  return text.replace(unprintable, (units) =>
+    units
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   )
 }
+
+/** The last: tags (U+E0000 to U+E0FFF), which spell words that nobody sees. */
+const unprintable =
+  // eslint-disable-next-line no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udfff]/g

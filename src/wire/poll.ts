@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { Access } from './access.ts'
 import { Enforced, Hello, Unchanged } from './link.ts'
+import { inQuery } from './shared.ts'
 
 /** Which process asks, and what it holds and has enforced; nothing: it is to be told all. */
 export const PollQuery = z.object({
@@ -13,7 +14,7 @@ export const PollQuery = z.object({
   /** As in the link's hello: where no link gets through, this is how it is learnt. */
   endpoint: z.string().max(300).optional(),
   epoch: z.string().max(128).optional(),
-  revision: z.coerce.number().int().nonnegative().optional(),
+  revision: inQuery(0).optional(),
   digest: z.string().max(128).optional(),
 })
 export type PollQuery = z.output<typeof PollQuery>

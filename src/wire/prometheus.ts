@@ -11,6 +11,11 @@ export function gauge(name: string, says: string, value: number | null): string 
   return metric(name, 'gauge', says, value === null ? [] : [[{}, value]])
 }
 
+/** The same, once for each set of labels. */
+export function gauges(name: string, says: string, values: [Labels, number][]): string {
+  return metric(name, 'gauge', says, values)
+}
+
 /** A number that only grows, until the process starts anew. */
 export function counter(name: string, says: string, value: number): string {
   return metric(name, 'counter', says, [[{}, value]])

@@ -44,7 +44,7 @@ function judge(one: Case, seen: Seen, readings: Message[][]): Judged {
       ? judgeCaller(one, seen, { said: first, got: second, received: others })
       : judgeUpstream(one, seen, { answered: first, got: [second, ...others] })
   if (seen.hangs) wrong.push('it is served for ever')
-  if (seen.leftOver > 0) wrong.push('a stream is held for ever')
+  if (seen.leftOver > 0) wrong.push('a stream or a place is held for ever')
   if (seen.refused.some(({ status }) => status === 500)) wrong.push('the connector failed')
   const carried =
     one.hostile === 'caller'

@@ -28,7 +28,7 @@ export type Seen = {
   closedFirst: boolean
   /** Why it was refused, where the connector did that. */
   refused: { status: number; message: string; cause: string }[]
-  /** Streams still held at the end, and whether the connection was still being served. */
+  /** Streams and places still held at the end, and whether the connection was still being served. */
   leftOver: number
   hangs: boolean
 }
@@ -93,7 +93,10 @@ export async function play(one: Case): Promise<Seen> {
   const callers: Caller[] = []
   const dial = () => {
     const [near, far] = pipe(moved)
-    callers.push(new Caller(near, proxy.serve(far, { address: peer })))
+    const place = proxy.places.take(peer, () => far.destroy())
+    if (!place) throw new Error('there is no place at the door')
+    far.once('close', () => place.leave())
+    callers.push(new Caller(near, proxy.serve(far, { address: peer, place })))
   }
   dial()
   for (const piece of one.sent) {
@@ -114,8 +117,12 @@ export async function play(one: Case): Promise<Seen> {
     received: server.connections.map(({ text }) => text),
     arrivals: server.arrivals,
     got: callers.map(({ text }) => text),
-    ...{ closedFirst, refused, leftOver: streams.count, hangs: !isServed() },
+    ...{ closedFirst, refused, leftOver: streams.count + placesHeld(proxy), hangs: !isServed() },
   }
+}
+
+function placesHeld({ places }: Proxy): number {
+  return [...places.open.values()].reduce((sum, count) => sum + count, 0)
 }
 
 function answering(one: Case) {

@@ -10,6 +10,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type Exit, run, Running, until } from '../processes.ts'
+import { forgetPeak, memoryOf } from './memory.ts'
 import type { Environment, Person } from './person.ts'
 import { journey, type Connector, type World } from './world.ts'
 
@@ -204,18 +205,6 @@ async function copies({ world, connector, kubectl }: Scene): Promise<void> {
   assert.equal(sha256(readFileSync(back)), sha256(bytes))
   const growth = memoryOf(connector, 'VmHWM') - before
   assert.ok(growth < mostGrowth, `the connector grew by ${growth} bytes over 50 MB both ways`)
-}
-
-/** Makes the most memory that the connector has held what it holds now (proc(5), clear_refs). */
-function forgetPeak({ running }: Connector): number {
-  writeFileSync(`/proc/${running?.child.pid}/clear_refs`, '5')
-  return memoryOf({ running }, 'VmRSS')
-}
-
-function memoryOf({ running }: Pick<Connector, 'running'>, field: string): number {
-  const status = readFileSync(`/proc/${running?.child.pid}/status`, 'utf8')
-  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status) ?? []
-  return Number(kilobytes) * 1024
 }
 
 async function followsLogs({ kubectl }: Scene): Promise<void> {

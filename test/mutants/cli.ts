@@ -39,8 +39,8 @@ const entries = breaksOf('cli/kubeconfig/entries.ts', planTest, [
 const owned = breaksOf('cli/kubeconfig/owned.ts', planTest, [
   {
     name: 'K1: what another server wrote is ours',
-    old: `pinOf(user)?.server === server`,
-    new: `pinOf(user) !== null && server !== ''`,
+    old: `pinOf(user)?.server !== server`,
+    new: `pinOf(user) === null && server !== ''`,
   },
 ])
 
@@ -62,8 +62,8 @@ const printing = breaksOf('src/wire/names.ts', 'cli/terminal/terminal.test.ts', 
   },
   {
     name: 'K4: what turns the direction of a line is printed raw',
-    old: `\\u202a-\\u202e`,
-    new: ``,
+    old: `\\u2028-\\u202e`,
+    new: `\\u2028\\u2029`,
   },
 ])
 

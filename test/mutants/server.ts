@@ -101,8 +101,14 @@ const joins = breaksOf('src/login/join.ts', 'src/login/join.test.ts', [
 const app = breaksOf('src/app.ts', 'src/app.test.ts', [
   {
     name: 'L13: a page of another site may change things',
-    old: `if (origin !== undefined && !isReading && origin !== settings.url)`,
-    new: `if (origin === '' && !isReading)`,
+    old: `(origin !== undefined && origin !== settings.url) ||`,
+    new: ``,
+  },
+  {
+    name: 'L13: what a browser says of a site is not looked at',
+    old: ` || !['same-origin', 'none'].includes(site)`,
+    new: ` || site === ''`,
+    tests: ['src/app.sites.test.ts'],
   },
 ])
 

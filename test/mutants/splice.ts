@@ -195,15 +195,15 @@ const proxy = breaksOf('connector/splice/proxy.ts', severTest, [
   },
   {
     name: 'D11: a head may take for ever',
-    old: `return within(this.#limits.headMs, caller, readHead(caller, refuseEarly))`,
-    new: `return readHead(caller, refuseEarly)`,
+    old: `const text = await within(headMs, whole, () => place.late(true))`,
+    new: `const text = headMs < 0 ? null : await whole`,
     tests: ['connector/door/smuggling.test.ts'],
     hangs: true,
   },
   {
     name: 'D5: nonsense is not refused until its head is whole',
-    old: `readHead(caller, refuseEarly)`,
-    new: `readHead(caller)`,
+    old: `      refuseEarly(bytes, seen)\n`,
+    new: `      if (seen < 0) refuseEarly(bytes, seen)\n`,
     tests: ['connector/door/smuggling.test.ts'],
     hangs: true,
   },
@@ -230,21 +230,25 @@ const held = breaksOf('connector/splice/held.ts', severTest, [
   },
 ])
 
+const places = breaksOf('connector/splice/places.ts', 'connector/splice/places.test.ts', [
+  {
+    name: 'D11: connections have no limit',
+    old: `if (this.#count >= connections) {
+      this.note('full', address)`,
+    new: `if (this.#count < 0) {
+      this.note('full', address)`,
+  },
+])
+
 const tlsServer = breaksOf('connector/splice/listen.ts', 'connector/splice/listen.test.ts', [
   {
     name: 'D5: any protocol is agreed to in the handshake',
     old: `    ALPNProtocols: ['http/1.1'],\n`,
     new: ``,
   },
-  {
-    name: 'D11: connections have no limit',
-    old: `  server.maxConnections = options.maxConnections ?? maxConnections\n`,
-    new: ``,
-    hangs: true,
-  },
 ])
 
 export const ofTheSplice: Mutant[] = [
   ...[...requests, ...answers, ...exchanges, ...sides],
-  ...[...pool, ...proxy, ...held, ...tlsServer],
+  ...[...pool, ...proxy, ...held, ...places, ...tlsServer],
 ]
