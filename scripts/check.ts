@@ -78,8 +78,8 @@ async function testAll(databaseUrl: string): Promise<number> {
       results.push(...(await runPass(pass, databaseUrl)))
     }
   }
-  // Journeys wait more than they work: two passes side by side take little longer than one.
-  await Promise.all([lane(), lane()])
+  // Journeys wait more than they work: three passes side by side take little longer than one.
+  await Promise.all([lane(), lane(), lane()])
   results.push(await secrets())
   const total = (count: keyof Counts) => results.reduce((sum, result) => sum + result[count], 0)
   for (const { name, failed } of results) if (failed > 0) say(`failed: ${name}`)

@@ -4,6 +4,7 @@ import {
   isClosing,
   linesOf,
   readFields,
+  valuesOf,
   type Field,
   type Framing,
 } from '../door/http1.ts'
@@ -34,6 +35,10 @@ export function readAnswer(text: string, method: string): AnswerHead {
   if (code === undefined) throw new Refusal(502, 'its status line can not be read')
   const status = Number(code)
   const fields = readFields(rest, textual)
+  // RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and some would not read this one.
+  if (minor === '0' && valuesOf(fields, 'transfer-encoding').length > 0) {
+    throw new Refusal(502, 'it has a transfer coding in HTTP/1.0')
+  }
   const framing = answerFraming(status, method, fields)
   const keepAlive = minor === '1' && framing.kind !== 'until-close' && !isClosing(fields)
   return { status, reason, fields, framing, keepAlive }

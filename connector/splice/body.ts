@@ -48,6 +48,15 @@ const longestTrailers = 8 * 1024
 const lineFeed = 0x0a
 
 /**
+ * A trailer is a field line, and the last one blank. Others are read as folded by some; and a
+ * length told afterwards (RFC 9110 section 6.5.1) ends the next answer elsewhere for some.
+ */
+const trailerBegun =
+  /^(?:(?!(?:content-length|transfer-encoding):)[!#$%&'*+\-.^_`|~0-9A-Z]+(?::[\t -~]*\r?)?|\r)$/i
+const trailerWhole =
+  /^(?:(?!(?:content-length|transfer-encoding):)[!#$%&'*+\-.^_`|~0-9A-Z]+:[\t -~]*)?\r\n$/i
+
+/**
  * The lines between the data of chunks: what each may be when it is whole, and what it may have
  * begun with when it is not. Nothing is passed on that could still turn out to be wrong.
  */
@@ -55,7 +64,7 @@ const lines = {
   size: { begun: /^[0-9A-Fa-f]{1,8}\r?$/, whole: /^[0-9A-Fa-f]{1,8}\r\n$/ },
   'data-end': { begun: /^\r$/, whole: /^\r\n$/ },
   'body-end': { begun: /^\r$/, whole: /^\r\n$/ },
-  trailer: { begun: /^[\t -~]*\r?$/, whole: /^[\t -~]*\r\n$/ },
+  trailer: { begun: trailerBegun, whole: trailerWhole },
 }
 
 /**

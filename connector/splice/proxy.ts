@@ -21,7 +21,7 @@ import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './re
 import { Gone, readHead, Side } from './splice.ts'
 import { Refusal, Refusals, statusAnswer, type Log } from '../status.ts'
 import { isCovered, type Streams } from '../streams.ts'
-import { hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
+import { type Dial, hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
 
 export type Peer = { address: string; place: Place }
 /** The caller's address as it is told to others; null: not known. */
@@ -33,6 +33,8 @@ export type ProxyParts = {
   access: HeldAccess
   /** Where the API server is now; asked at each request. */
   upstream: () => UpstreamTarget
+  /** How it is reached; without it by TLS. */
+  dial?: Dial
   log: Log
   /** Which streams the log tells of. */
   streamLog?: StreamLog
@@ -54,7 +56,7 @@ export class Proxy {
     this.#parts = parts
     this.limits = { ...defaultLimits, ...parts.limits }
     this.places = new Places(this.limits, parts.log)
-    this.#pool = new UpstreamPool(parts.upstream, this.limits.dialMs)
+    this.#pool = new UpstreamPool(parts.upstream, this.limits.dialMs, parts.dial)
     this.refusals = new Refusals(parts.log)
     this.records = new Records(parts.log, parts.streamLog ?? 'long')
   }

@@ -34,35 +34,40 @@ type Kept = Upstream & { timer: ReturnType<typeof setTimeout> }
 /** A connection in use: given back by `park`, or destroyed. */
 export type Upstream = { side: Side; userId: string; target: UpstreamTarget }
 
+/** Opens a connection; `giveUp` is handed what ends the attempt, should nobody want it any more. */
+export type Dial = (
+  target: UpstreamTarget,
+  dialMs: number,
+  giveUp: (end: () => void) => void,
+) => Promise<Side>
+
 export class UpstreamPool {
   readonly #target: () => UpstreamTarget
   readonly #dialMs: number
+  readonly #dial: Dial
   /** The newest of each user's last. */
   readonly #kept = new Map<string, Kept[]>()
   #count = 0
 
   /** `target` is asked at each use, so that a rotated CA or certificate needs no restart. */
-  constructor(target: () => UpstreamTarget, dialMs: number) {
+  constructor(target: () => UpstreamTarget, dialMs: number, dial: Dial = dialSecurely) {
     this.#target = target
     this.#dialMs = dialMs
+    this.#dial = dial
   }
 
   get target(): UpstreamTarget {
     return this.#target()
   }
 
-  /**
-   * `giveUp` is handed what ends the attempt, should nobody want it any more.
-   *
-   * @throws {Refusal} 502 when the API server can not be reached.
-   */
+  /** @throws {Refusal} 502 when the API server can not be reached. */
   async connect(userId: string, giveUp: (end: () => void) => void): Promise<Upstream> {
     const target = this.#target()
     for (let kept = this.#take(userId); kept; kept = this.#take(userId)) {
       if (isSame(kept.target, target)) return kept
       kept.side.destroy()
     }
-    return { side: await dial(target, this.#dialMs, giveUp), userId, target }
+    return { side: await this.#dial(target, this.#dialMs, giveUp), userId, target }
   }
 
   /** Keeps a connection whose answer is complete, or closes it. */
@@ -119,7 +124,7 @@ function isSame(a: UpstreamTarget, b: UpstreamTarget): boolean {
   return isPlaceSame && a.tls.ca === b.tls.ca && a.tls.cert === b.tls.cert
 }
 
-async function dial(
+async function dialSecurely(
   target: UpstreamTarget,
   dialMs: number,
   giveUp: (end: () => void) => void,

@@ -1,0 +1,3 @@
+module infra.test/fuzz
+
+go 1.26.0
