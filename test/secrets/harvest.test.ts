@@ -29,7 +29,8 @@ test('L10: every credential in an answer of the API is known by the name of its 
 const starts = /\b(?:spawn|execFile|fork)\(/
 
 test('L10: no test starts a process behind the back of the record', () => {
-  const builds = /^test\/(cluster\/(build|launch|cluster)|postgres(-programs)?|demo\/main|fuzz\/oracle)\.ts$/
+  const builds =
+    /^test\/(cluster\/(build|launch|cluster)|postgres(-programs)?|demo\/main|fuzz\/oracle)\.ts$/
   const silent =
     /^(test\/secrets\/argv|src\/db\/(pglite|lock)|cli\/lock|test\/cluster\/cluster)\.test\.ts$/
   const unrecorded = ['src', 'connector', 'cli', 'test'].flatMap((folder) =>
