@@ -30,7 +30,7 @@ const tooMuch = { code: 'unavailable', message: 'the server does not stop answer
 
 /**
  * Does `work` as whoever is logged in. A refused credential is explained; the environment's key is
- * never erased for it, and of a stored session only the cached tokens are (threats.md K5).
+ * never erased for it, and of a stored session only the cached tokens are (security.md K5).
  */
 export async function signedIn<T>(
   { env }: Terminal,

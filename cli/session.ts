@@ -2,7 +2,7 @@
  * Who is logged in where: one file, for its owner only. A server's own CA stays known after a
  * logout, as a host's key does for ssh: confirming it again and again would teach people to say yes.
  *
- * Access keys from the environment never come here (threats.md K5).
+ * Access keys from the environment never come here (security.md K5).
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'

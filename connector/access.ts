@@ -179,7 +179,7 @@ export class HeldAccess {
     for (const told of this.#changed) told()
   }
 
-  /** Threats R6: a machine that slept, or whose clock was set, can not tell how old its Access is. */
+  /** A machine that slept, or whose clock was set, can not tell how old its Access is. */
   #noticeJump(): void {
     const offset = this.#clock.wall() - this.#clock.elapsed()
     if (Math.abs(offset - this.#wallOffset) <= tolerableJumpMs) return

@@ -23,7 +23,7 @@ import { maxLeaseSeconds } from './wire/destinations.ts'
 
 /**
  * How long an ended session is still told: the longest life of a token, and then the longest lease
- * of a connector that was cut off when it ended (threats.md P2). Both are at most a day, whatever
+ * of a connector that was cut off when it ended (security.md P2). Both are at most a day, whatever
  * was set when the token was signed; so no change of a setting shortens what was promised.
  */
 const toldSeconds = 2 * maxLeaseSeconds + 3600

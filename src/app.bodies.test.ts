@@ -1,5 +1,5 @@
 /**
- * threats.md S3: whatever is sent to any row, by whoever may call it, is done or refused with a
+ * security.md S3: whatever is sent to any row, by whoever may call it, is done or refused with a
  * clear 4xx; what is refused changes nothing, and the process lives.
  */
 import assert from 'node:assert/strict'

@@ -1,5 +1,5 @@
 /**
- * threats.md L9, L13: what a page of another site, a cookie, or a header of the caller's choice can
+ * security.md L9, L13: what a page of another site, a cookie, or a header of the caller's choice can
  * make of the API: nothing.
  */
 import assert from 'node:assert/strict'

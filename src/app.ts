@@ -207,7 +207,7 @@ function securityHeaders(isHttpsOnly: boolean): MiddlewareHandler<Env> {
 }
 
 /**
- * A page of another site changes nothing here and opens no WebSocket (threats.md L13), whatever
+ * A page of another site changes nothing here and opens no WebSocket (security.md L13), whatever
  * credential a browser might send along with it. Browsers say where a page is from in two headers:
  * either is enough to refuse.
  */

@@ -3,7 +3,7 @@
  * was given. Its key lies in the data directory, readable by its owner only.
  *
  * All keys are ECDSA P-256: RSA handshakes would let anybody who connects keep a core busy
- * (threats.md O2).
+ * (security.md O2).
  */
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'

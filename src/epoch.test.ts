@@ -1,4 +1,4 @@
-/** A database that went back in time, noticed while servers and connectors run (threats.md P3). */
+/** A database that went back in time, noticed while servers and connectors run (security.md P3). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gt } from 'drizzle-orm'

@@ -1,7 +1,7 @@
 /**
  * A database that went back in time. Revisions compare only within one epoch: a new one tells every
  * connector that what it holds may be later than what is true now, so it takes all of it anew
- * (threats.md P3).
+ * (security.md P3).
  */
 import { eq } from 'drizzle-orm'
 import { newId } from './credential.ts'

@@ -111,7 +111,7 @@ export async function expire(parts: ExpiryParts): Promise<number | null> {
   return nextEnd(db, now, listeningSince).catch(() => null)
 }
 
-/** Each in a transaction of its own: one that fails holds up no other (threats.md R4). */
+/** Each in a transaction of its own: one that fails holds up no other (security.md R4). */
 async function expireGrants(db: Db, now: Date): Promise<void> {
   const due = await db.select({ id: grants.id }).from(grants).where(lte(grants.expiresAt, now))
   for (const { id } of due) await expireGrant(db, id, now)

@@ -1,7 +1,7 @@
 /**
  * What a request brings, as plain values: the body of a POST or PUT, the query of a GET or DELETE,
  * never both, and over either the parameters of the path. What a row's schema would repair or not
- * see, and the database would choke on, is refused here (threats.md S3).
+ * see, and the database would choke on, is refused here (security.md S3).
  */
 import type { Row } from './call.ts'
 import { Failure } from './wire/failure.ts'

@@ -98,7 +98,7 @@ export async function deleteProvider(
     const own = await grantedTo(tx, { groupIds })
     await endSessionsOf(tx, row.id, now)
     // Cut loose before the cascade: connectors are told of an ended session only while its row is
-    // there, and a token of it may still be good (threats.md P2).
+    // there, and a token of it may still be good (security.md P2).
     await tx.update(sessions).set({ providerId: null }).where(eq(sessions.providerId, row.id))
     await tx.delete(providers).where(eq(providers.id, row.id))
     const destinations = [...new Set([...own, ...(await destinationsOf(tx, { userIds }))])]

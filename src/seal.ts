@@ -1,6 +1,6 @@
 /**
  * Secrets at rest: sealed with AES-256-GCM under a key that is kept outside the database, so that
- * a copy of the database alone gives nothing away (threats.md S4).
+ * a copy of the database alone gives nothing away (security.md S4).
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 

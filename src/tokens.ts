@@ -24,7 +24,7 @@ export async function createToken(call: Call, { destination: ref }: NewToken): P
   const { db, now, settings, sealer } = call
   const user = userOf(call)
   const destination = await grantedDestination(db, user.id, ref, now)
-  // Refused where users are made, too; but this is the line that an impostor needs (threats.md D6).
+  // Refused where users are made, too; but this is the line that an impostor needs (security.md D6).
   if (isReserved(user.email)) throw new Failure('forbidden', 'the name of this user is reserved')
   const expiresAt = tokenEnd(now, settings, destination, user.credential)
   const { id, name } = destination

@@ -1,6 +1,6 @@
 /**
  * The credential plugin of kubectl. It runs behind somebody's back, many times at once: it never
- * asks, never opens a browser, and sends one request for all who wait (threats.md K3).
+ * asks, never opens a browser, and sends one request for all who wait (security.md K3).
  */
 import { Client } from '../../src/wire/client.ts'
 import { fetchWith } from '../../src/wire/dial.ts'

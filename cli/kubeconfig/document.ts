@@ -1,7 +1,7 @@
 /**
  * The text of one kubeconfig, changed in the entries that are ours and in nothing else. It is cut
  * and pasted at the places that the parser names, because rendering it anew would lose what people
- * wrote by hand; the outcome is parsed again and compared before anybody writes it (threats.md K1).
+ * wrote by hand; the outcome is parsed again and compared before anybody writes it (security.md K1).
  */
 import { isDeepStrictEqual } from 'node:util'
 import { isMap, stringify } from 'yaml'

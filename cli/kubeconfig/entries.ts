@@ -1,7 +1,7 @@
 /**
  * What the kubeconfig should hold for a destination. Everything here came from a server, and ends up
  * in a file that says which programs kubectl runs and whom it trusts: so it is checked again, and
- * written field by field (threats.md K1, CVE-2022-24817).
+ * written field by field (security.md K1, CVE-2022-24817).
  */
 import { X509Certificate } from 'node:crypto'
 import { Endpoint, type MyDestination } from '../../src/wire/destinations.ts'

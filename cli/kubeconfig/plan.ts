@@ -1,6 +1,6 @@
 /**
  * What to change in which file, judged from values alone. Of the entries that are ours only those
- * that are pinned to this server are ever touched (threats.md K1, K2).
+ * that are pinned to this server are ever touched (security.md K1, K2).
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { MyDestination } from '../../src/wire/destinations.ts'

@@ -1,6 +1,6 @@
 /**
  * The listener that the provider's redirect arrives at (RFC 8252 section 7.3). Any web page and any
- * user of this machine can send requests to it, so (threats.md L5): 127.0.0.1 only, one exact path,
+ * user of this machine can send requests to it, so (security.md L5): 127.0.0.1 only, one exact path,
  * `Host` checked against DNS rebinding, `state` compared before the server hears of anything, no
  * CORS, one callback and no more. A request that does not fit is refused and ends nothing.
  */

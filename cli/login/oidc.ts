@@ -1,7 +1,7 @@
 /**
  * Logging in with a provider, by the loopback relay (architecture: RFC 8252). The CLI carries the
  * provider's answer to the server, unread but for `state`, together with a verifier that only this
- * process knows: an answer that is stolen on the way is good for nothing (threats.md L4).
+ * process knows: an answer that is stolen on the way is good for nothing (security.md L4).
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -88,7 +88,7 @@ async function send(terminal: Terminal, address: string, opensBrowser: boolean):
 }
 
 /**
- * Whether nobody is there who asked for a browser (threats.md K3): one that opens by itself, over and
+ * Whether nobody is there who asked for a browser (security.md K3): one that opens by itself, over and
  * over behind a program, is what people learn to click away. `BROWSER` is asking, but not beneath
  * kubectl, which hands it on with everything else.
  */

@@ -1,7 +1,7 @@
 /**
  * The person at the other end. Data goes to stdout and everything else to stderr, so that a pipe
  * carries data only. Control characters are never printed raw: names come from servers and
- * providers, and a terminal obeys what it is sent (threats.md K4).
+ * providers, and a terminal obeys what it is sent (security.md K4).
  */
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'

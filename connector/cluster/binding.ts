@@ -2,7 +2,7 @@
  * A binding that the connector keeps in the cluster: a ClusterRole, bound to the one group that a
  * grant of it is impersonated with. Bindings name no person, so they change only when a role comes
  * into use or goes out of it. What is not ours is never seen here: the list is by both labels
- * and by name (threats.md P6).
+ * and by name (security.md P6).
  */
 import type { RoleInUse } from '../directory.ts'
 import { z } from 'zod'

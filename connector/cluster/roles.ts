@@ -2,7 +2,7 @@
  * Keeps the cluster's bindings as Access wants them: one for each role in use and each namespace
  * it is used in. No revocation waits for it, because a user is impersonated only with the groups
  * of grants that stand. One binding that cannot be made never holds up another, and what is to go
- * goes first (threats.md R4).
+ * goes first (security.md R4).
  */
 import { Namespace, RoleName } from '../../src/wire/names.ts'
 import type { log as writeLog } from '../../src/wire/log.ts'
@@ -27,7 +27,7 @@ export type Step =
 
 /**
  * What bindings can be made for, and what not: a name that is reserved, or would leave its place in
- * a path, is refused here once more, although the server refuses it at the grant (threats.md D6).
+ * a path, is refused here once more, although the server refuses it at the grant (security.md D6).
  */
 export function sorted(inUse: RoleInUse[]): { usable: RoleInUse[]; unusable: RoleInUse[] } {
   return { usable: inUse.filter(isUsable), unusable: inUse.filter((role) => !isUsable(role)) }

@@ -6,6 +6,7 @@
  * than one reading is refused here, never repaired, and what passes is written anew (rewrite.ts).
  */
 import { Refusal } from '../status.ts'
+import { checkTarget } from './target.ts'
 
 export type Field = {
   /** In lower case. */
@@ -160,32 +161,6 @@ function readRequestLine(line: string): { method: string; target: string } {
   if (!methods.has(method)) throw new Refusal(405, 'this method is not passed on')
   checkTarget(target)
   return { method, target }
-}
-
-const pathCharacters = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/
-const queryCharacters = /^[!"$-~]*$/
-const badEscape = /%(?![0-9A-Fa-f]{2})/
-// Escaped, these are read as themselves by some and as data by others: slash, dot, backslash, and
-// the controls, which may end a line or a name for whoever comes next.
-const disguised = /%(?:2f|2e|5c|[01][0-9a-f]|7f)/i
-
-/**
- * Origin form only (RFC 9112 section 3.2.1), and a path that has one reading: what audit, RBAC and
- * the API server's mux take it for must be the same (threats.md D10).
- */
-function checkTarget(target: string): void {
-  const mark = target.indexOf('?')
-  const path = mark < 0 ? target : target.slice(0, mark)
-  const query = mark < 0 ? '' : target.slice(mark + 1)
-  if (!pathCharacters.test(path)) throw badRequest('the target is not a plain path')
-  if (!queryCharacters.test(query)) throw badRequest('the query holds what a query may not')
-  if (badEscape.test(path) || disguised.test(path)) {
-    throw badRequest('the path holds a disguised or broken escape')
-  }
-  const segments = path.slice(1).split('/')
-  const isOdd = (segment: string, at: number) =>
-    segment === '.' || segment === '..' || (segment === '' && at < segments.length - 1)
-  if (segments.some(isOdd)) throw badRequest('the path holds an empty or a dot segment')
 }
 
 /** RFC 9112 section 3.2: exactly one, and nothing that hides a user or a second host. */

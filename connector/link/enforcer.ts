@@ -92,7 +92,7 @@ export class Enforcer {
   /**
    * The server ended our key and confirmed it: the destination was removed, or this connector is to
    * serve no longer. Nobody is let in by it any more, without waiting for the lease to run out
-   * (threats.md R1). Whoever is admitted again is sent Access anew, because nothing is known then.
+   * (security.md R1). Whoever is admitted again is sent Access anew, because nothing is known then.
    */
   dismiss(): void {
     if (this.known === null) return

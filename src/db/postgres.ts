@@ -11,7 +11,7 @@ import type { Store } from './database.ts'
 import { Listener } from './listener.ts'
 import * as schema from './schema.ts'
 
-/** However many links there are: a constant number, and room for other servers (threats.md O5). */
+/** However many links there are: a constant number, and room for other servers (security.md O5). */
 const poolSize = 10
 
 const options = {

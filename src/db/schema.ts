@@ -224,7 +224,7 @@ export const accessKeys = pgTable(
   ],
 )
 
-/** Ended sessions stay until no token of theirs can be good anywhere (threats.md P2). */
+/** Ended sessions stay until no token of theirs can be good anywhere (security.md P2). */
 export const sessions = pgTable(
   'sessions',
   {

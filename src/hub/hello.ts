@@ -10,7 +10,7 @@ import { log } from '../wire/log.ts'
 /**
  * The first endpoint that is reported takes effect at once. A different one waits for an
  * administrator: with a stolen key, somebody could otherwise lead everybody's kubectl to an address
- * of theirs and collect tokens (threats.md P4).
+ * of theirs and collect tokens (security.md P4).
  */
 export function endpointFields(
   { endpoint, pendingEndpoint }: { endpoint: string | null; pendingEndpoint: string | null },

@@ -1,7 +1,7 @@
 /**
  * Which addresses a provider may have. Whoever can name a URL that the server fetches must not
  * reach what only the server can reach: this machine, its network, a cloud's metadata
- * (threats.md L8).
+ * (security.md L8).
  */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 

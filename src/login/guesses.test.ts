@@ -1,4 +1,4 @@
-/** threats.md L7: password guesses are limited per account and address. */
+/** security.md L7: password guesses are limited per account and address. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { eq } from 'drizzle-orm'

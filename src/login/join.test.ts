@@ -1,4 +1,4 @@
-/** Which user an identity becomes: threats.md L1, "e-mail joined accounts". */
+/** Which user an identity becomes: security.md L1, "e-mail joined accounts". */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { type HostileProvider, startHostileProvider } from '../../test/hostile-provider.ts'

@@ -1,7 +1,7 @@
 /**
  * The network towards providers. Each request is bounded in time and size, follows no redirect, and
  * goes to the very address that was judged: the name is looked up once, here, and the connection is
- * made to what came of it, so that a name cannot point elsewhere a moment later (threats.md L8).
+ * made to what came of it, so that a name cannot point elsewhere a moment later (security.md L8).
  *
  * `node:http(s)` and not `fetch`, because on Bun as on Node it takes a look-up of ours. By way of a
  * proxy (`HTTPS_PROXY`) the proxy looks names up, and judging their addresses is its part; an

@@ -1,5 +1,5 @@
 /**
- * threats.md L7: what a wrong password takes, tells and looks like says nothing about the account.
+ * security.md L7: what a wrong password takes, tells and looks like says nothing about the account.
  * The one test that looks at a clock: tries of all kinds are interleaved, so that whatever slows the
  * machine down slows all of them, and only their lower quartiles are compared, within a generous
  * bound: what a try takes when little else goes on.

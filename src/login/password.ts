@@ -1,6 +1,6 @@
 /**
  * Logging in by password. An unknown user, one without a password, a disabled one and a wrong
- * password get one answer after the same work: only the log tells them apart (threats.md L7).
+ * password get one answer after the same work: only the log tells them apart (security.md L7).
  */
 import { and, eq, isNull, ne } from 'drizzle-orm'
 import { type Actor, type Call, userOf } from '../call.ts'

@@ -194,7 +194,7 @@ async function withdraw(
   const [left] = await tx.select({ id: sessions.id }).from(sessions).where(isTheirs(turn)).limit(1)
   if (left) return
   await forgetQuestion(tx, turn.question)
-  // A key must not outlive the person (threats.md L6). Where the provider is silent, or its grant
+  // A key must not outlive the person (security.md L6). Where the provider is silent, or its grant
   // has run out, nobody has said that the person is gone.
   if (isWord && !(await hasAnotherWayIn(tx, turn))) await withdrawKeys(tx, { userId, reason }, now)
 }

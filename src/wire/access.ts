@@ -100,7 +100,7 @@ export function stands(grant: Pick<AccessGrant, 'expiresAt'>, now: number): bool
 
 /**
  * The group that a grant impersonates its subject with. The kind is said first, so that no role,
- * namespace or group can be named to look like another kind (threats.md P1).
+ * namespace or group can be named to look like another kind (security.md P1).
  *
  * @example
  * grantGroup({ role: 'view', namespace: null }) // 'infra:role:view'

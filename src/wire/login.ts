@@ -41,7 +41,7 @@ export type PasswordLogin = z.infer<typeof PasswordLogin>
 
 /**
  * Begins an OIDC login by the loopback relay (RFC 8252). `challenge` is BASE64URL(SHA-256(verifier))
- * of a verifier that only this CLI knows: it binds the login's two steps to one CLI (threats.md L4).
+ * of a verifier that only this CLI knows: it binds the login's two steps to one CLI (security.md L4).
  * It is not the PKCE pair between server and provider, which never leaves the server.
  */
 export const BeginLogin = z.object({

@@ -1,6 +1,6 @@
 /**
  * The Prometheus text format, version 0.0.4. Values of labels come from closed lists: a label made
- * of what a stranger sends would grow memory with every request (threats.md O1).
+ * of what a stranger sends would grow memory with every request (security.md O1).
  */
 export const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 

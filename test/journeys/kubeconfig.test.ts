@@ -74,7 +74,7 @@ test('two servers with a destination of the same name live in one kubeconfig, ea
   assert.ok((await groupsBy('infra:prod')).includes('infra:role:view'))
   assert.ok((await groupsBy(`infra:prod@${host}`)).includes('infra:role:edit'))
 
-  // Losing the one leaves the other alone (threats.md K2).
+  // Losing the one leaves the other alone (security.md K2).
   await second.admin.ok(['grants', 'remove', other.email, 'prod', '--role', 'edit'])
   await ana.ok(['list'])
   assert.ok(!ana.readKubeconfig().includes(`infra:prod@${host}`))

@@ -25,7 +25,7 @@ export const allowed: Allowed[] = [
   {
     kinds: ['cluster token'],
     place: 'kubeconfig',
-    why: "what a kubeconfig held before is its owner's, and stays (threats.md K1); ours are elsewhere",
+    why: "what a kubeconfig held before is its owner's, and stays (security.md K1); ours are elsewhere",
   },
   {
     kinds: ['state', 'nonce'],
