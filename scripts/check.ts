@@ -35,7 +35,8 @@ type Store = 'pglite' | 'postgres'
 const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\//
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
-const usesAgreedPorts = /^cli\/(login\/(login|browser)|process|hostile)|journeys\/(login|re(validation|moval|vocation))/
+const usesAgreedPorts =
+  /^cli\/(login\/(login|browser)|process|hostile)|journeys\/(login|re(validation|moval))/
 
 /** What the tests write of credentials, and of all that must hold none (`test/secrets/`). */
 const record = mkdtempSync(join(tmpdir(), 'infra-record-'))
