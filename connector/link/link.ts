@@ -11,7 +11,7 @@ import type { Access, Delta } from '../../src/wire/access.ts'
 import {
   type Beat,
   type FromConnector,
-  FromServer,
+  fromServer,
   type Hello,
   maxProblemLength,
   maxProblems,
@@ -172,7 +172,7 @@ export class Link {
   #received(dialled: Dialled, raw: RawData, isBinary: boolean): void {
     if (this.#dialled !== dialled) return
     try {
-      const message = isBinary || !Buffer.isBuffer(raw) ? null : parse(raw.toString('utf8'))
+      const message = isBinary || !Buffer.isBuffer(raw) ? null : fromServer(raw.toString('utf8'))
       if (!message) return this.#drop(dialled, 'a message of another shape')
       if (message.kind === 'access') this.#take(dialled, message.access)
       else if (message.kind === 'delta') this.#change(dialled, message.delta)
@@ -269,14 +269,5 @@ export class Link {
   #doubt(): void {
     this.#isInDoubt = true
     if (this.#failures <= 1) this.#redialAt = this.#parts.clock.elapsed()
-  }
-}
-
-function parse(text: string): FromServer | null {
-  try {
-    const read = FromServer.safeParse(JSON.parse(text))
-    return read.success ? read.data : null
-  } catch {
-    return null
   }
 }

@@ -11,7 +11,7 @@ import type { Receipts } from './receipts.ts'
 import { Sent } from './sent.ts'
 import type { Settings } from '../settings.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
-import { FromConnector, type FromServer, type Hello } from '../wire/link.ts'
+import { fromConnector, type FromServer, type Hello } from '../wire/link.ts'
 import { log } from '../wire/log.ts'
 
 export type LinkParts = {
@@ -78,7 +78,7 @@ export class Link {
 
   receive(text: string): void {
     if (this.#isOver) return
-    const message = parse(text)
+    const message = fromConnector(text)
     if (!message) return this.close(closing.badMessage, 'a message of another shape')
     if (message.kind === 'hello') return this.#greet(message)
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
@@ -288,14 +288,5 @@ export class Link {
   #send(message: FromServer): void {
     this.#parts.socket.send(JSON.stringify(message))
     if (this.#parts.socket.backlog() > maxBacklog) this.close(closing.tooSlow, 'too slow')
-  }
-}
-
-function parse(text: string): FromConnector | null {
-  try {
-    const read = FromConnector.safeParse(JSON.parse(text))
-    return read.success ? read.data : null
-  } catch {
-    return null
   }
 }

@@ -87,3 +87,21 @@ export const FromServer = z.discriminatedUnion('kind', [
   Beat,
 ])
 export type FromServer = z.infer<typeof FromServer>
+
+/** What the other end said; null: a message of another shape. */
+export function fromConnector(text: string): FromConnector | null {
+  return parsed(FromConnector, text)
+}
+
+export function fromServer(text: string): FromServer | null {
+  return parsed(FromServer, text)
+}
+
+function parsed<T>(schema: z.ZodType<T>, text: string): T | null {
+  try {
+    const read = schema.safeParse(JSON.parse(text))
+    return read.success ? read.data : null
+  } catch {
+    return null
+  }
+}
