@@ -141,6 +141,11 @@ async function beforeRecording(
   first: () => Promise<unknown>,
   second: () => Promise<unknown>,
 ): Promise<void> {
+  if (!isShared) {
+    await first()
+    await second()
+    return
+  }
   const running: Promise<unknown>[] = []
   await db.transaction(async (tx) => {
     await lockEvents(tx)
@@ -156,7 +161,6 @@ async function beforeRecording(
 const isShared = process.env['INFRA_TEST_DATABASE_URL'] !== undefined
 
 async function waiting(tx: World['db'], count: number): Promise<void> {
-  if (!isShared) return
   const here = sql`select oid from pg_database where datname = current_database()`
   const locks = sql`pg_locks where not granted and locktype = 'advisory' and database = (${here})`
   for (let seen = 0; seen < count;) {

@@ -1,6 +1,10 @@
 /** Every mutant there is: a table for each room. */
 import { ofTheCli } from './cli.ts'
+import { ofAttacks } from './attacks.ts'
 import { ofDeltas } from './deltas.ts'
+import { ofDoors } from './doors.ts'
+import { ofHosts } from './hosts.ts'
+import { ofLimits } from './limits.ts'
 import { ofTheDoor } from './door.ts'
 import { ofJourneys } from './journeys.ts'
 import { ofWhatIsKnown } from './knowledge.ts'
@@ -12,14 +16,16 @@ import { ofTheServer } from './server.ts'
 import { ofTheSplice } from './splice.ts'
 
 export const mutants: Mutant[] = [
-  ...[...ofTheReader, ...ofTheDoor, ...ofTheSplice],
+  ...[...ofTheReader, ...ofTheDoor, ...ofTheSplice, ...ofAttacks, ...ofLimits],
   ...[
     ...ofWhatIsKnown,
     ...ofTheLink,
     ...ofDeltas,
     ...ofTheServer,
+    ...ofDoors,
     ...ofTheLogin,
     ...ofTheCli,
+    ...ofHosts,
     ...ofJourneys,
   ],
 ]
