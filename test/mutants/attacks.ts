@@ -29,6 +29,7 @@ export const ofAttacks: Mutant[] = [
     old: `isAsked && more.length === 0`,
     new: `isAsked`,
     tests: ['connector/attacks/answers.test.ts'],
+    hangs: true,
   },
   {
     name: 'D11: interim answers may go on for ever',
