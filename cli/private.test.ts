@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { processStarted } from '../test/secrets/process.ts'
 import { isPrivate } from './disk/private.ts'
 import { fieldOf, jsonOf } from './disk/unknown.ts'
 import { readConfig } from './kubeconfig/document.ts'
@@ -149,6 +150,7 @@ test('K1, K3: on a full disk the kubeconfig stays whole, no lock is left, and ku
 })
 
 function started({ env }: Person, words: string): ChildProcess {
+  processStarted(['infra', ...words.split(' ')], env)
   return spawn(process.execPath, [main, ...words.split(' ')], { env, stdio: 'ignore' })
 }
 

@@ -6,6 +6,8 @@ import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { processStarted } from '../test/secrets/process.ts'
+import { written } from '../test/secrets/record.ts'
 import { fieldOf } from './disk/unknown.ts'
 import { infra, shell } from './testing/child.ts'
 import { fakeServer } from './testing/fake-server.ts'
@@ -15,10 +17,12 @@ import { person, type Person } from './testing/transcript.ts'
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
 function started(t: TestContext, { env }: Person, words: string[]): ChildProcess {
+  processStarted(['infra', ...words], env)
   const child = spawn(process.execPath, [main, ...words], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  child.stderr?.on('data', (text) => written('CLI err', words.join(' '), String(text)))
   t.after(() => child.kill('SIGKILL'))
   return child
 }

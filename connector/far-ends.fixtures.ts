@@ -1,6 +1,7 @@
 /** The network's two far ends, as the connector's tests play them: a caller, and the API server. */
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
+import { written } from '../test/secrets/record.ts'
 
 /** What came from the other end of a connection so far. */
 export class Tape {
@@ -69,6 +70,7 @@ export class Recorder {
       for (let end = connection.text.indexOf('\r\n\r\n', seen); end >= 0;) {
         const head = connection.text.slice(seen, end + 4)
         seen = end + 4
+        written('URL', 'API server', head.split('\r\n', 1)[0] ?? '')
         this.answer(connection, head)
         end = connection.text.indexOf('\r\n\r\n', seen)
       }

@@ -3,7 +3,9 @@ import { generateKeyPairSync, randomUUID, sign, webcrypto, type KeyObject } from
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import type { TestContext } from 'node:test'
+import { secret, written } from '../test/secrets/record.ts'
 import type { Access, AccessGrant, PublicKey } from '../src/wire/access.ts'
+import { lineOf } from '../src/wire/log.ts'
 import { loadX509 } from '../src/wire/x509.ts'
 import { HeldAccess } from './access.ts'
 import { systemClock, type Clock } from './clock.ts'
@@ -12,6 +14,7 @@ import { dial, Recorder, type Tape } from './far-ends.fixtures.ts'
 import { listen, type Serving } from './splice/listen.ts'
 import type { Limits } from './splice/limits.ts'
 import { Proxy, type ProxyParts } from './splice/proxy.ts'
+import type { Log } from './status.ts'
 import { Streams } from './streams.ts'
 import type { UpstreamTarget } from './splice/upstream.ts'
 
@@ -138,7 +141,9 @@ export class Signer {
   compact(header: string, payload: string): string {
     const text = `${encoded(header)}.${encoded(payload)}`
     const key = { key: this.privateKey, dsaEncoding: 'ieee-p1363' as const }
-    return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
+    const token = `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
+    secret('token', token)
+    return token
   }
 }
 
@@ -165,6 +170,14 @@ export type World = {
   grant(access: Access): void
   /** Where requests go: a test may point it elsewhere. */
   target: UpstreamTarget
+}
+
+/** A log whose lines go into the record of the run as well. */
+function recorded(log: Log): Log {
+  return (level, message, facts) => {
+    written('connector log', 'proxy', lineOf(level, message, facts ?? {}))
+    log(level, message, facts)
+  }
 }
 
 let certificates: Promise<[Serving, Serving]> | null = null
@@ -196,6 +209,8 @@ export async function world(
   const streams = new Streams()
   const door = new Door({ access })
   const parts = { door, streams, access, upstream: () => made.target, limits, ...told }
+  parts.log = recorded(told.log)
+  secret('cluster token', account)
   const proxy = new Proxy(parts)
   const listening = await listen({ host: '127.0.0.1', port: 0, tls: serving, proxy })
   const { port } = listening

@@ -15,6 +15,7 @@ import { openAuthority } from '../src/authority.ts'
 import { FromConnector, type FromServer } from '../src/wire/link.ts'
 import { tlsServerName } from '../src/wire/names.ts'
 import { version } from '../src/wire/version.ts'
+import { processEnded, processStarted } from '../test/secrets/process.ts'
 import { textOf } from './link/fixtures.ts'
 import { Recorder, Tape } from './far-ends.fixtures.ts'
 import { accessTo, certificateFor, requestOf, Signer } from './fixtures.ts'
@@ -97,9 +98,12 @@ class Process {
 
   constructor(env: Record<string, string>) {
     const program = [join(root, 'cli', 'main.ts'), 'connector']
+    const command = [process.execPath, ...program]
+    processStarted(command, env)
     this.child = spawn(process.execPath, program, { env: { PATH: process.env['PATH'], ...env } })
     this.child.stderr?.on('data', (part) => (this.stderr += String(part)))
     this.exited = new Promise((resolve) => this.child.once('close', resolve))
+    this.child.once('close', () => processEnded(command, env, { stdout: '', stderr: this.stderr }))
   }
 
   /** The first line with this message. */

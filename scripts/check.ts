@@ -1,7 +1,8 @@
 /**
  * `npm test`: format, types, lint, build, then every test file on Bun and again on Node, and those
  * that meet the database on PostgreSQL too, against one real cluster and one real PostgreSQL that
- * all share. Ends with `N passed, N failed`.
+ * all share; then every credential that was issued on the way is searched for in all that was
+ * logged. Ends with `N passed, N failed`.
  *
  * Narrower: `npm test -- connector/door` runs only the test files whose path contains one of the
  * words, without the checks before; `-- --bun` or `-- --node` on one runtime only; `-- --pglite`
@@ -14,6 +15,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startCluster } from '../test/cluster/cluster.ts'
 import { startPostgres } from '../test/postgres.ts'
+import { watchArguments } from '../test/secrets/argv.ts'
+import { written } from '../test/secrets/record.ts'
+import { missingIn, searchRecord, summaryOf } from '../test/secrets/report.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
@@ -33,6 +37,11 @@ const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\//
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts = /^cli\/(login\/login|process)|journeys\/(login|revalidation|removal)/
 
+/** What the tests write of credentials, and of all that must hold none (`test/secrets/`). */
+const record = mkdtempSync(join(tmpdir(), 'infra-record-'))
+process.env['INFRA_TEST_RECORD'] = record
+process.once('exit', () => rmSync(record, { recursive: true, force: true }))
+
 /** The last of those that may not run beside another of them. */
 let last: Promise<unknown> = Promise.resolve()
 
@@ -49,9 +58,11 @@ async function check(): Promise<number> {
   }
   step('build', bin('bun'), ['scripts/build.ts'])
   const postgres = await startPostgres()
+  const stopWatching = watchArguments()
   try {
     return await testAll(postgres.url)
   } finally {
+    stopWatching()
     await postgres.end()
   }
 }
@@ -67,12 +78,27 @@ async function testAll(databaseUrl: string): Promise<number> {
       results.push(...(await runPass(pass, databaseUrl)))
     }
   }
-  // Journeys wait more than they work: two passes side by side take little longer than one.
-  await Promise.all([lane(), lane()])
+  // Journeys wait more than they work: three passes side by side take little longer than one.
+  await Promise.all([lane(), lane(), lane()])
+  results.push(await secrets())
   const total = (count: keyof Counts) => results.reduce((sum, result) => sum + result[count], 0)
   for (const { name, failed } of results) if (failed > 0) say(`failed: ${name}`)
   console.log(`${total('passed')} passed, ${total('failed')} failed`)
   return total('failed') === 0 && total('passed') > 0 ? 0 : 1
+}
+
+/** No credential that this run issued stands where none may: one more test, over all of them. */
+async function secrets(): Promise<Result> {
+  const report = await searchRecord(record)
+  say(`secrets: ${summaryOf(report)}`)
+  const isWhole = words.length === 0 && runtimes.length === 2 && stores.length === 2
+  const missing = isWhole ? missingIn(report) : []
+  for (const one of missing) console.log(`FAILED secrets: nothing recorded of ${one}`)
+  for (const [what, { times, after }] of report.findings) {
+    console.log(`FAILED secrets: ${what}, ${times} times, after ${after}`)
+  }
+  const failed = report.findings.size + missing.length
+  return { name: 'secrets', passed: failed === 0 ? 1 : 0, failed }
 }
 
 function passes(): Pass[] {
@@ -163,6 +189,7 @@ async function run(
     child.on('error', reject)
     child.on('close', (status) => resolve(status ?? 1))
   })
+  written('test output', `${file} ${on}`, output)
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   say(`${code === 0 ? 'ok    ' : 'FAILED'} ${file} ${on} (${seconds} s)`)
   if (code !== 0) process.stdout.write(`${output}\n`)

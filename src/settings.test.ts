@@ -129,6 +129,16 @@ test('no secret is taken from the command line, nor repeated when somebody tries
   }
 })
 
+test('L10: a settings file that is no YAML is refused by its line, without what stands in it', () => {
+  const secret = 'correct-horse-battery'
+  const broken = `lease: 5m\nadminPassword: ${secret}\n  tls: [\n`
+  const tried = () => readSettings(['--settings-file=/s.yaml'], home, files({ '/s.yaml': broken }))
+  assert.throws(tried, (error: Error) => {
+    assert.match(error.message, /^\/s\.yaml: is not YAML \(line \d\)$/)
+    return error.cause === undefined
+  })
+})
+
 test('the help names every setting, and says each in a sentence', () => {
   const help = settingsHelp()
   for (const { name, says } of fields) {

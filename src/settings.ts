@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { type Field, fields, flagOf, keyOf, settingsFile } from './settings-fields.ts'
 import { type Address, formatAddress } from './wire/address.ts'
@@ -119,7 +119,7 @@ const Scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(
 
 /** A key that is none of ours is refused: a misspelt setting must not be silently the default. */
 function givenInFile(text: string, path: string): Given {
-  const read = Scalars.safeParse(parse(text) ?? {})
+  const read = Scalars.safeParse(yamlOf(text, path) ?? {})
   if (!read.success) {
     throw new Failure('invalid', `${path}: must hold settings and plain values, such as lease: 6m`)
   }
@@ -132,6 +132,16 @@ function givenInFile(text: string, path: string): Given {
     if (value !== null) given.set(name, { text: String(value), from: `${key} in ${path}` })
   }
   return given
+}
+
+/** The parser's own sentence quotes the line that it stumbles over, which may hold a secret. */
+function yamlOf(text: string, path: string): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined
+    throw new Failure('invalid', `${path}: is not YAML${line ? ` (line ${line})` : ''}`)
+  }
 }
 
 function readNamed(path: string, name: string, readFile: ReadFile): string {

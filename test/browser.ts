@@ -1,5 +1,8 @@
 /** As much of a browser as a login page needs: cookies, redirects, one form. */
 
+import { harvestQuery } from './secrets/harvest.ts'
+import { written } from './secrets/record.ts'
+
 /**
  * Opens `url`, fills `fields` into the form of the page that comes, and follows redirects until they
  * lead away from `origin`: that URL is returned and not opened.
@@ -11,7 +14,9 @@ export async function visit(
 ): Promise<string> {
   const cookies = new Map<string, string>()
   let next: { url: string; body: URLSearchParams | null } = { url, body: null }
+  harvestQuery(new URL(url).searchParams)
   for (let hop = 0; hop < 15; hop += 1) {
+    written('provider URL', 'browser', next.url)
     const response = await fetch(next.url, {
       method: next.body ? 'POST' : 'GET',
       body: next.body,
@@ -27,7 +32,11 @@ export async function visit(
       continue
     }
     const target = new URL(location, next.url)
-    if (target.origin !== origin) return target.href
+    if (target.origin !== origin) {
+      harvestQuery(target.searchParams)
+      written('loopback URL', 'browser', target.href)
+      return target.href
+    }
     next = { url: target.href, body: null }
   }
   throw new Error('the provider redirects without end')

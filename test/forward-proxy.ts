@@ -2,6 +2,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { secret, written } from './secrets/record.ts'
 
 export type ForwardProxy = {
   /** With the user and the password that it asks for. */
@@ -15,10 +16,11 @@ export type ForwardProxy = {
  * A proxy that makes connections for others (CONNECT). It alone knows names that end in `.test`: so
  * whoever reaches one of them has come by this way.
  */
-export async function startForwardProxy(credential = 'ana:pa ss'): Promise<ForwardProxy> {
+export async function startForwardProxy(credential = 'ana:pa ss of hers'): Promise<ForwardProxy> {
   const wanted = `Basic ${Buffer.from(credential).toString('base64')}`
   const targets: string[] = []
   const open = new Set<Duplex>()
+  secret('proxy password', credential.replace(/^.*?:/, ''))
   const server = createHttpServer((_, response) => response.writeHead(400).end())
   server.on('connect', (request, near) => {
     open.add(near)
@@ -28,6 +30,7 @@ export async function startForwardProxy(credential = 'ana:pa ss'): Promise<Forwa
     }
     const [, host = '', port] = /^(.*):(\d+)$/.exec(request.url ?? '') ?? []
     targets.push(request.url ?? '')
+    written('URL', 'forward proxy', request.url ?? '')
     if (!host.endsWith('.test')) return near.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
     const far = connect(Number(port), '127.0.0.1', () => {
       near.write('HTTP/1.1 200 Connection Established\r\n\r\n')

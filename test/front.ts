@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, request as send, type ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
+import { written } from './secrets/record.ts'
 
 /** What happens to a request: passed on, kept without an answer, answered, or its answer lost. */
 export type Fate =
@@ -48,6 +49,7 @@ export async function startFront(t: TestContext): Promise<Front> {
 }
 
 function handle(front: Front, request: IncomingMessage, response: ServerResponse): void {
+  written('provider URL', 'front', request.url ?? '')
   const path = new URL(request.url ?? '/', front.url).pathname
   front.asked.push({ path, at: Date.now() })
   const fate = front.fate(path)

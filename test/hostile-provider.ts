@@ -6,6 +6,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { harvest, harvestQuery } from './secrets/harvest.ts'
+import { secret, written } from './secrets/record.ts'
 
 type Values = Record<string, unknown>
 
@@ -61,7 +63,9 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         server.closeAllConnections()
       }),
   }
+  secret('client secret', self.client.secret)
   server.on('request', (request, response) => {
+    written('provider URL', 'hostile provider', request.url ?? '')
     answer(self, nonces, request, response).catch((error: unknown) => {
       response.writeHead(500).end(String(error))
     })
@@ -84,6 +88,8 @@ function authorize(self: Inside, nonces: Map<string, string>, asked: URLSearchPa
     iss: self.issuer,
   })
   self.wrong.callback?.(parameters)
+  harvestQuery(asked)
+  harvestQuery(parameters)
   return `${asked.get('redirect_uri') ?? ''}?${parameters.toString()}`
 }
 
@@ -98,6 +104,7 @@ async function answer(
   else if (path === '/jwks') send(response, 200, { keys: [self.keys.jwk] })
   else if (path === '/token') {
     const form = new URLSearchParams(await textOf(request))
+    harvestQuery(form)
     self.requests.push({ authorization: request.headers.authorization ?? null, form })
     const nonce = nonces.get(form.get('code') ?? '') ?? ''
     send(response, self.wrong.tokenStatus ?? 200, await tokensOf(self, nonce))
@@ -138,6 +145,7 @@ async function tokensOf(self: Inside, nonce: string): Promise<Values> {
     id_token: idToken,
   }
   self.wrong.token?.(tokens)
+  harvest(JSON.stringify(tokens))
   return tokens
 }
 

@@ -1,6 +1,7 @@
 /** A box between a connector and its server that opens TLS, and knows a WebSocket when it sees one. */
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
+import { written } from './secrets/record.ts'
 
 /** What passes a middlebox: all, plain requests only (no upgrade), or upgrades only (no poll). */
 export type Passing = 'all' | 'requests' | 'upgrades'
@@ -70,6 +71,7 @@ export async function startMiddlebox(
 function kindOf(bytes: Buffer): 'request' | 'poll' | 'upgrade' | null {
   const text = bytes.toString('latin1')
   if (!/^(GET|POST|PUT|DELETE) \//.test(text)) return null
+  written('URL', 'middlebox', text.split('\r\n', 1)[0] ?? '')
   if (/\r\nupgrade: *websocket/i.test(text)) return 'upgrade'
   return / \/api\/connector\/access/.test(text) ? 'poll' : 'request'
 }

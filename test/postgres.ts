@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { programs } from './postgres-programs.ts'
 import { until } from './processes.ts'
+import { secret } from './secrets/record.ts'
 
 const superuser = 'infra'
 
@@ -39,6 +40,7 @@ export async function startPostgres(): Promise<Postgres> {
   const bin = programs(dir)
   const data = join(dir, 'data')
   const password = randomBytes(16).toString('hex')
+  secret('database password', password)
   const passwordFile = join(dir, 'password')
   writeFileSync(passwordFile, password, { mode: 0o644 })
   const init = ['-D', data, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setInterval } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { processEnded, processStarted } from './secrets/process.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -35,11 +36,15 @@ export class Running {
   stderr = ''
   #ended: Exit | null = null
   readonly #listeners = new Set<() => void>()
+  /** Puts what it said into the record of the run, once. */
+  readonly record: () => void
 
   constructor(command: string[], env: Record<string, string>, cwd = root) {
     const [file = '', ...args] = command
+    processStarted(command, env)
     this.child = spawn(file, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'] })
-    living.add(this.child)
+    this.record = () => processEnded(command, env, this)
+    living.add(this)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear('stdout', text))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#hear('stderr', text))
     // A process that went away while we wrote to it says so by its exit.
@@ -47,7 +52,8 @@ export class Running {
     this.exited = new Promise((resolve, reject) => {
       this.child.on('error', reject)
       this.child.on('close', (code, signal) => {
-        living.delete(this.child)
+        living.delete(this)
+        this.record()
         this.#ended = { code, signal, stdout: this.stdout, stderr: this.stderr }
         resolve(this.#ended)
         this.#tell()
@@ -143,7 +149,10 @@ export async function until<T>(
   throw new Error(`never happened: ${what}`)
 }
 
-const living = new Set<ChildProcess>()
+const living = new Set<Running>()
 process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL')
+  for (const running of living) {
+    running.child.kill('SIGKILL')
+    running.record()
+  }
 })

@@ -9,6 +9,8 @@ import type { Configuration, Provider } from 'oidc-provider'
 import { visit } from './browser.ts'
 import { memoryOf } from './provider-memory.ts'
 import { interact } from './provider-login.ts'
+import { harvest, harvestQuery } from './secrets/harvest.ts'
+import { secret, written } from './secrets/record.ts'
 
 export type Person = {
   sub: string
@@ -92,8 +94,11 @@ export async function startProvider({
   const provider = await makeProvider(issuer, people, clients)
   provider.on('refresh_token.saved', (token) => issued.push(token.jti))
   provider.on('access_token.saved', (token) => issued.push(token.jti))
+  for (const one of clients) secret('client secret', one.secret)
+  recordGranted(provider)
   const answer = provider.callback()
   server.on('request', (request, response) => {
+    written('provider URL', 'provider', request.url ?? '')
     if (!request.url?.startsWith('/interaction/')) return void answer(request, response)
     interact(provider, people, request, response).catch((error: unknown) => {
       response.writeHead(500, { 'content-type': 'text/plain' }).end(String(error))
@@ -111,6 +116,22 @@ export async function startProvider({
     secrets: () => [...clients.flatMap(({ secret }) => secret ?? []), ...issued],
     stop: () => stop(server),
   }
+}
+
+/** What came to the provider and what it gave, for the record of the run. */
+function recordGranted(provider: Provider): void {
+  provider.on('authorization.accepted', ({ oidc }) => harvestQuery(queryOf(oidc.params)))
+  provider.on('authorization.success', (_ctx, out) => harvestQuery(queryOf(out)))
+  provider.on('grant.success', ({ oidc, body }) => {
+    harvestQuery(queryOf(oidc.params))
+    harvest(JSON.stringify(body))
+  })
+  provider.on('grant.error', ({ oidc }) => harvestQuery(queryOf(oidc.params)))
+}
+
+function queryOf(values: object = {}): URLSearchParams {
+  const given = Object.entries(values).filter(([, value]) => typeof value === 'string')
+  return new URLSearchParams(given as [string, string][])
 }
 
 async function makeProvider(

@@ -16,16 +16,18 @@ import type { Store } from '../src/db/database.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { openPglite } from '../src/db/pglite.ts'
 import { openPostgres } from '../src/db/postgres.ts'
-import { sessions, users } from '../src/db/schema.ts'
+import { events, sessions, users } from '../src/db/schema.ts'
 import { Follow } from '../src/follow.ts'
 import { Hub } from '../src/hub/hub.ts'
 import { ensureInstallation } from '../src/installation.ts'
 import { Sealer } from '../src/seal.ts'
-import { RequestCounts } from '../src/metrics.ts'
+import { metricsText, RequestCounts } from '../src/metrics.ts'
 import { readSettings, type Settings } from '../src/settings.ts'
 import { ensureSigningKey } from '../src/signing.ts'
 import { Client, type Fetch } from '../src/wire/client.ts'
 import { freshDatabase } from './postgres.ts'
+import { recorded, recordedClient } from './secrets/fetch.ts'
+import { secret, written } from './secrets/record.ts'
 
 export type Person = {
   id: string
@@ -74,7 +76,9 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const clock = { now: new Date() }
   const now = (): Date => clock.now
   const settings = { ...readSettings([], { INFRA_DATA_DIR: dataDir }), ...options.settings }
-  const sealer = new Sealer(randomBytes(32))
+  const sealingKey = randomBytes(32)
+  const sealer = new Sealer(sealingKey)
+  secret('sealing key', sealingKey.toString('base64'))
   await ensureInstallation(db, sealer)
   await ensureSigningKey(db, sealer, clock.now)
   const providerFetch = options.providerFetch ?? refuse
@@ -87,12 +91,18 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   await hub.open()
   await follow.open()
   t.after(async () => {
+    await recordEvents(db)
+    written('metrics', 'server', metricsText(requests, hub.numbers))
     await follow.close()
     await hub.close()
   })
 
-  const fetch: Fetch = (request) => app.fetch(request, { address: peerAddress, upgrade: null })
-  const clientOf = (credential: string): Client => new Client('http://server', credential, fetch)
+  const fetch = recorded('server', (request) =>
+    app.fetch(request, { address: peerAddress, upgrade: null }),
+  )
+  const clientFetch = recordedClient(fetch)
+  const clientOf = (credential: string): Client =>
+    new Client('http://server', credential, clientFetch)
   const user: World['user'] = async (email, { admin = false } = {}) => {
     const id = newId()
     await db.insert(users).values({ id, email, isAdmin: admin, createdAt: clock.now })
@@ -102,10 +112,11 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
     const secretHash = hashSecret(made.secret)
     await db.insert(sessions).values({ id: made.id, secretHash, userId: id, ...times, expiresAt })
     const credential = formatCredential(made)
+    secret('session', credential)
     return { id, email, session: made.id, credential, client: clientOf(credential) }
   }
   const admin = await user('root@example.com', { admin: true })
-  const stranger = new Client('http://server', null, fetch)
+  const stranger = new Client('http://server', null, clientFetch)
   return {
     ...{ app, store, db, settings, sealer, authority, hub, follow, requests, clock, fetch },
     ...{ admin, client: admin.client, stranger, clientOf, user },
@@ -121,6 +132,15 @@ async function openShared(): Promise<Shared> {
   return { store, authority, dataDir, drop }
 }
 
+/** A test may have closed the database, to see what happens then. */
+async function recordEvents(db: Store['db']): Promise<void> {
+  const found = await db
+    .select()
+    .from(events)
+    .catch(() => [])
+  for (const event of found) written('event', event.kind, JSON.stringify(event))
+}
+
 /** An empty database of the kind that this run is about. */
 export async function openTestStore(): Promise<{ store: Store; drop: () => Promise<void> }> {
   const url = process.env['INFRA_TEST_DATABASE_URL']
@@ -129,7 +149,18 @@ export async function openTestStore(): Promise<{ store: Store; drop: () => Promi
   return { store: await openPostgres(fresh.url), drop: fresh.drop }
 }
 
-async function empty(db: Store['db']): Promise<void> {
+/** Again after a deadlock: the last of what the world before had under way may hold a row. */
+async function empty(db: Store['db'], triesLeft = 5): Promise<void> {
+  try {
+    await truncate(db)
+  } catch (thrown) {
+    const isDeadlock = JSON.stringify(thrown, ['cause', 'code']).includes('40P01')
+    if (!isDeadlock || triesLeft === 0) throw thrown
+    await empty(db, triesLeft - 1)
+  }
+}
+
+async function truncate(db: Store['db']): Promise<void> {
   await db.execute(sql`truncate installation, users, providers, groups, memberships, identities,
     logins, destinations, grants, access_keys, sessions, signing_keys, guesses, events, questions,
     provider_paces, provider_tokens cascade`)

@@ -142,9 +142,12 @@ test('providers: the secret comes by file or environment, and rules by flags', a
   assert.deepEqual(fieldOf(body, 'allowedDomains'), ['a.example', 'b.example'])
   assert.deepEqual(fieldOf(body, 'requiredClaim'), { name: 'hd', value: 'a.example' })
   assert.equal(fieldOf(body, 'anyLoopbackPort'), true)
-  ana.env['INFRA_CLIENT_SECRET'] = 'from the environment'
+  ana.env['INFRA_CLIENT_SECRET'] = 'a client secret of the environment'
   await done(ana, line)
-  assert.equal(fieldOf(world.seen.at(-1)?.body, 'clientSecret'), 'from the environment')
+  assert.equal(
+    fieldOf(world.seen.at(-1)?.body, 'clientSecret'),
+    'a client secret of the environment',
+  )
   assert.equal((await ana.types(`${line} --client-secret hush`)).code, 2)
 })
 

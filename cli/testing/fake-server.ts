@@ -15,6 +15,8 @@ import { createServer as createTlsServer } from 'node:https'
 import type { z } from 'zod'
 import { Failure, statusOf } from '../../src/wire/failure.ts'
 import type { MyDestination } from '../../src/wire/destinations.ts'
+import { harvest, harvestQuery } from '../../test/secrets/harvest.ts'
+import { secret, written } from '../../test/secrets/record.ts'
 import { fieldOf, isRecord, jsonOf } from '../disk/unknown.ts'
 import { routes } from './fake-routes.ts'
 
@@ -58,6 +60,7 @@ export class World {
     const session = `s-${account.email.split('@')[0]}-${++this.#made}`
     const credential = `${session}.${randomBytes(12).toString('base64url')}`
     this.sessions.set(credential, account)
+    secret('session', credential)
     return { session, credential }
   }
 
@@ -97,6 +100,8 @@ async function reply(
   let text = ''
   for await (const chunk of request) text += String(chunk)
   const body = text === '' ? null : jsonOf(text)
+  written(url.pathname === '/authorize' ? 'provider URL' : 'URL', 'fake server', url.href)
+  harvest(text)
   world.seen.push({ method, path: url.pathname, authorization, body })
   try {
     if (url.pathname === '/authorize') return authorize(world, url, response)
@@ -142,10 +147,10 @@ function parsed(schema: z.ZodType, value: unknown): unknown {
 function authorize(world: World, url: URL, response: ServerResponse): void {
   const pending = world.pending.get(url.searchParams.get('login') ?? '')
   const outcome = url.searchParams.has('refuse') ? 'error=access_denied' : `code=${pending?.code}`
-  response.writeHead(302, {
-    location: `${pending?.redirectUri}?${outcome}&state=${pending?.state}`,
-  })
-  response.end()
+  const location = `${pending?.redirectUri}?${outcome}&state=${pending?.state}`
+  harvestQuery(new URL(location).searchParams)
+  written('loopback URL', 'fake provider', location)
+  response.writeHead(302, { location }).end()
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {

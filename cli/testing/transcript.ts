@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../../src/wire/failure.ts'
 import { printable } from '../../src/wire/names.ts'
+import { processEnded, processStarted } from '../../test/secrets/process.ts'
+import { secret } from '../../test/secrets/record.ts'
 import { run } from '../run.ts'
 import { printableLines, type Terminal } from '../terminal/terminal.ts'
 
@@ -37,6 +39,8 @@ export function person(t: Test, env: Record<string, string> = {}): Person {
 }
 
 async function transcript({ env, answers }: Person, typed: string[]): Promise<Transcript> {
+  const command = ['infra', ...typed]
+  processStarted(command, env)
   let out = ''
   let err = ''
   const isInteractive = answers.length > 0
@@ -52,10 +56,15 @@ async function transcript({ env, answers }: Person, typed: string[]): Promise<Tr
     out: (text) => (out += `${printableLines(text)}\n`),
     err: (line) => (err += `${printable(line)}\n`),
     ask,
-    askSecret: ask,
+    askSecret: async (question) => {
+      const answer = await ask(question)
+      secret('password', answer)
+      return answer
+    },
     now: Date.now,
   }
   const code = await run(typed, terminal)
+  processEnded(command, env, { stdout: out, stderr: err })
   return { code, out, err }
 }
 

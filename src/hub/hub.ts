@@ -78,6 +78,8 @@ export class Hub implements Links {
     await this.#stop?.()
     if (this.#retry) clearTimeout(this.#retry)
     for (const link of this.#links) link.close(closing.goingAway, 'the server is stopping')
+    // The store may be closed as soon as this returns.
+    await Promise.allSettled([this.#running, ...[...this.#links].map((link) => link.reading)])
   }
 
   /** A connector's link, from the upgrade on. It is sent nothing before it has said hello. */

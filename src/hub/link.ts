@@ -67,6 +67,11 @@ export class Link {
     return this.#parts.actor.destinationId
   }
 
+  /** Settles when what is being read has been. */
+  get reading(): Promise<void> {
+    return this.#reading
+  }
+
   get keyId(): string {
     return this.#parts.actor.keyId
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { eq } from 'drizzle-orm'
+import { written } from '../../test/secrets/record.ts'
 import { world, type World } from '../../test/world.ts'
 import { createApp } from '../app.ts'
 import { guesses, users } from '../db/schema.ts'
@@ -12,7 +13,10 @@ import { Client } from '../wire/client.ts'
 
 async function stage(t: TestContext) {
   const { write } = process.stderr
-  process.stderr.write = () => true
+  process.stderr.write = (text: string | Uint8Array) => {
+    written('server log', 'server', String(text))
+    return true
+  }
   t.after(() => {
     process.stderr.write = write
   })

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
+import { recordedClient } from '../../test/secrets/fetch.ts'
+import { written } from '../../test/secrets/record.ts'
 import { type World, world } from '../../test/world.ts'
 import { identities, logins, sessions, users } from '../db/schema.ts'
 import type { Settings } from '../settings.ts'
@@ -24,11 +26,12 @@ export async function loginWorld(
   const made = await world(t, { settings, providerFetch: network })
   const heard: string[] = []
   hearLog(t, heard)
-  const stranger = new Client('http://server', null, async (request) => {
+  const heardFetch: Fetch = async (request) => {
     const response = await made.fetch(request)
     heard.push(JSON.stringify([...response.headers]), await response.clone().text())
     return response
-  })
+  }
+  const stranger = new Client('http://server', null, recordedClient(heardFetch))
   return { ...made, stranger, providerFetch: network, said: () => heard.join('\n') }
 }
 
@@ -36,6 +39,7 @@ function hearLog(t: TestContext, heard: string[]): void {
   const { write } = process.stderr
   process.stderr.write = (text: string | Uint8Array) => {
     heard.push(String(text))
+    written('server log', 'server', String(text))
     return true
   }
   t.after(() => {

@@ -57,9 +57,15 @@ export class Client {
    * `server` is the server's URL, `credential` a session's or an access key's `id.secret` (null for
    * a stranger), `fetch` the network: `dial.ts` makes one for a private CA, tests hand in
    * `app.fetch`.
+   *
+   * @throws {Failure} `invalid` for a credential that no header can carry.
    */
   constructor(server: string, credential: string | null, fetch: Fetch) {
     this.#server = server.replace(/\/+$/, '')
+    // Node's own refusal of such a header repeats the whole of it.
+    if (credential !== null && /[^\t -~]/.test(credential.trimEnd())) {
+      throw new Failure('invalid', 'the credential holds a letter that none has, or a line end')
+    }
     this.#credential = credential
     this.#fetch = fetch
   }

@@ -8,8 +8,12 @@ export type Level = 'debug' | 'info' | 'warn' | 'error'
  * from elsewhere cannot forge a line or move a terminal's cursor.
  */
 export function log(level: Level, message: string, facts: Record<string, unknown> = {}): void {
+  process.stderr.write(`${lineOf(level, message, facts)}\n`)
+}
+
+export function lineOf(level: Level, message: string, facts: Record<string, unknown>): string {
   const line = { at: new Date().toISOString(), level, message, ...facts }
-  process.stderr.write(`${JSON.stringify(line, plain)}\n`)
+  return JSON.stringify(line, plain)
 }
 
 /** Errors have no enumerable fields: without this they would be logged as `{}`. */

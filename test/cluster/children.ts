@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { written, writtenFile } from '../secrets/record.ts'
 
 /** A program of the cluster while it runs. Its output is in a file beside the others'. */
 export class Child {
@@ -19,6 +20,7 @@ export class Child {
   constructor(tether: string, program: string, args: string[], dir: string, removeDir: string[]) {
     this.name = basename(program)
     this.#logFile = join(dir, `${this.name}.log`)
+    written('argv', this.name, [program, ...args].join('\n'))
     const log = openSync(this.#logFile, 'a', 0o600)
     this.#process = spawn(tether, ['tether', ...removeDir, '--', program, ...args], {
       cwd: dir,
@@ -57,6 +59,7 @@ export class Child {
     patience.abort()
     this.#process.stdin?.destroy()
     await this.#ended
+    writtenFile('cluster log', this.name, this.#logFile)
   }
 }
 

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAllDocuments, stringify } from 'yaml'
 import type { Cluster } from './cluster.ts'
+import { secret } from '../secrets/record.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 
 export interface ConnectorKubeconfigOptions {
@@ -65,5 +66,6 @@ async function requestToken(cluster: Cluster, expirationSeconds: number): Promis
   const body = { ...asked, spec: { expirationSeconds } }
   const answer = await cluster.api('POST', `${account}/token`, body)
   if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
+  secret('cluster token', answer.body.status.token)
   return answer.body.status.token
 }

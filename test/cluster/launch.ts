@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { callApi, type ApiServer } from './api.ts'
 import { clusterPrograms } from './build.ts'
 import { Child, freePorts, until } from './children.ts'
+import { secret, writtenFile } from '../secrets/record.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 
 /** What there is to know of a running cluster, as it travels to another process. */
@@ -45,7 +46,10 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     const tether = join(programs, 'kubelet-stand-in')
     children.push(new Child(tether, join(programs, program), args, facts.dir, tetherArgs))
   }
-  const stop = () => stopInOrder(children)
+  const stop = async () => {
+    await stopInOrder(children)
+    writtenFile('audit log', 'kube-apiserver', facts.auditFile)
+  }
   try {
     const atExit = options.removeDirAtExit ? ['--remove', facts.dir] : []
     start('etcd', etcdArgs(facts, `${etcdPort}`, `${peerPort}`), atExit)
@@ -80,6 +84,7 @@ async function prepare(dir: string, programs: string, url: string): Promise<Clus
   const standIn = join(programs, 'kubelet-stand-in')
   await promisify(execFile)(standIn, ['certificates', join(dir, 'certificates')])
   const adminToken = randomBytes(24).toString('hex')
+  secret('cluster token', adminToken)
   await write(join(dir, 'tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`)
   await write(join(dir, 'audit-policy.json'), JSON.stringify(auditPolicy))
   const eventsFile = join(dir, 'events.jsonl')

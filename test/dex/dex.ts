@@ -14,6 +14,7 @@ import { builtProgram, clusterPrograms } from '../cluster/build.ts'
 import { freePorts } from '../cluster/children.ts'
 import { Running, until } from '../processes.ts'
 import { clientFor, type ClientOfProvider } from '../provider.ts'
+import { secret } from '../secrets/record.ts'
 
 export type Dex = {
   issuer: string
@@ -44,7 +45,9 @@ export async function startDex(t: TestContext, providerName = 'dex'): Promise<De
   const config = join(dir, 'config.json')
   writeFileSync(config, JSON.stringify(configOf(issuer, client, etcdUrl)), { mode: 0o600 })
   const dex = new Running([await builtProgram(program), 'serve', config], environment())
+  secret('client secret', client.secret)
   t.after(async () => {
+    await recordRefreshTokens(etcdUrl)
     await dex.stop('SIGKILL')
     await etcd.stop('SIGKILL')
     rmSync(dir, { recursive: true, force: true })
@@ -107,6 +110,22 @@ async function writeEtcd(url: string, body: object): Promise<void> {
   const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
   if (!response.ok) throw new Error(`etcd answered ${response.status}: ${await response.text()}`)
 }
+
+/** What Dex has given and keeps: refresh tokens as they stand in its etcd. */
+async function recordRefreshTokens(etcdUrl: string): Promise<void> {
+  // All keys that begin so: `0` is the letter after `/`.
+  const range = { key: base64('refresh_token/'), range_end: base64('refresh_token0') }
+  const body = JSON.stringify(range)
+  const response = await fetch(`${etcdUrl}/v3/kv/range`, { method: 'POST', body })
+  const { kvs = [] } = (await response.json()) as { kvs?: { value: string }[] }
+  for (const { value } of kvs) {
+    const kept = JSON.parse(Buffer.from(value, 'base64').toString('utf8')) as Values
+    secret('provider token', kept['token'])
+    secret('provider token', kept['obsolete_token'])
+  }
+}
+
+type Values = Record<string, unknown>
 
 function environment(): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env

@@ -14,7 +14,7 @@ import { freePort, type Person } from './person.ts'
 import { journey, type World } from './world.ts'
 
 test('everything that goes out goes by the proxy: CLI, link, certificate, API server, and no kubeconfig names it', async (t) => {
-  const proxy = await startForwardProxy('ana:pa ss')
+  const proxy = await startForwardProxy()
   t.after(() => proxy.close())
   const around = { HTTPS_PROXY: proxy.url }
   const world = await journey(t, { host: 'infra.test', around })

@@ -11,6 +11,7 @@ import { type Cluster, sharedCluster } from '../cluster/cluster.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
 import { freshDatabase } from '../postgres.ts'
 import { type Exit, productCommand, Running, until } from '../processes.ts'
+import { recordAnswer, recordEvents } from '../secrets/journey.ts'
 import { clean, type Environment, freePort, Person } from './person.ts'
 
 const adminEmail = 'admin@example.com'
@@ -173,9 +174,22 @@ export class World {
   }
 
   async stop(): Promise<void> {
+    await this.#record()
     await Promise.allSettled(this.#opened.map((running) => running.stop('SIGKILL')))
     await Promise.allSettled(this.connectors.map((connector) => connector.stop()))
     await this.server?.stop()
+  }
+
+  /** What there is to read at the end, of those that still answer. */
+  async #record(): Promise<void> {
+    if (this.server && !this.server.hasEnded) {
+      await recordEvents((path) => this.api('GET', path))
+    }
+    for (const { running, metricsUrl } of this.connectors) {
+      if (!running || running.hasEnded) continue
+      await recordAnswer('metrics', 'connector', `${await metricsUrl}/metrics`)
+      await recordAnswer('readiness', 'connector', `${await metricsUrl}/readyz`)
+    }
   }
 }
 
