@@ -222,7 +222,7 @@ export class Link {
     if (sent && sent.epoch !== access.epoch) return this.#leaveEpoch()
     if (access.revision < this.#readAt) throw new Error('the database has lost events')
     this.#sent = new Sent(access, now)
-    this.#isAged = false
+    this.#isAged = this.#sent.isAged(clock())
     this.#readAt = access.revision
     if (sent?.digest === this.#sent.digest) {
       this.#sent.continues(sent)
