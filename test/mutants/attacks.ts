@@ -37,6 +37,7 @@ export const ofAttacks: Mutant[] = [
     old: `maxInterim = 16`,
     new: `maxInterim = 160`,
     tests: ['connector/attacks/answers.test.ts'],
+    hangs: true,
   },
   {
     name: 'D10: a header that overrides the method is passed on',
