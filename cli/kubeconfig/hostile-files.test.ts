@@ -17,20 +17,12 @@ import {
 import { hostname, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { MyDestination } from '../../src/wire/destinations.ts'
 import { locked } from '../lock.ts'
-import { testCa } from '../testing/certificates.ts'
+import { destination } from '../testing/destinations.ts'
 import { edited, emptyChange, readConfig } from './document.ts'
 import { type Mine, refreshKubeconfig } from './refresh.ts'
 
-const prod: MyDestination = {
-  id: 'd-prod',
-  name: 'prod',
-  endpoint: 'prod.example.com:6443',
-  tlsServerName: 'd-prod.destination.infra',
-  ca: testCa,
-  roles: [{ role: 'view', namespace: null, expiresAt: null }],
-}
+const prod = destination('prod')
 const mine: Mine = { server: 'https://infra.example.com', session: 's-1', destinations: [prod] }
 const first = { kind: 'first' } as const
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { MyDestination } from '../../src/wire/destinations.ts'
 import { fieldOf } from '../disk/unknown.ts'
 import { testCa } from '../testing/certificates.ts'
+import { destination } from '../testing/destinations.ts'
 import { type Config, edited, isEmptyChange, readConfig } from './document.ts'
 import { ownCommand, type Pin, pinOf } from './entries.ts'
 import { type Current, planned } from './plan.ts'
@@ -16,17 +17,6 @@ const pin: Pin = {
 const other: Pin = { ...pin, server: 'https://other.example.org:8443', session: 's-9' }
 const first: Current = { kind: 'first' }
 const keep: Current = { kind: 'keep' }
-
-function destination(name: string, namespaces: (string | null)[] = [null]): MyDestination {
-  return {
-    id: `d-${name}`,
-    name,
-    endpoint: `${name}.example.com:6443`,
-    tlsServerName: `d-${name}.destination.infra`,
-    ca: testCa,
-    roles: namespaces.map((namespace) => ({ role: 'view', namespace, expiresAt: null })),
-  }
-}
 
 /** The text of one kubeconfig after a refresh. */
 function after(
@@ -110,8 +100,8 @@ test('a checkout is started by its runtime and script, and a folder of sessions 
     'create',
   ])
   assert.deepEqual(fieldOf(exec, 'env'), [{ name: 'INFRA_CONFIG_DIR', value: '/etc/infra' }])
-  assert.deepEqual(ownCommand('/opt/infra', '/$bunfs/root/infra'), {
-    command: '/opt/infra',
+  assert.deepEqual(ownCommand('/usr/local/bin/infra', '/$bunfs/root/infra'), {
+    command: '/usr/local/bin/infra',
     args: [],
   })
 })

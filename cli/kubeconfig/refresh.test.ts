@@ -14,19 +14,11 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { MyDestination } from '../../src/wire/destinations.ts'
-import { testCa } from '../testing/certificates.ts'
+import { destination } from '../testing/destinations.ts'
 import { readConfig } from './document.ts'
 import { kubeconfigPaths, type Mine, refreshKubeconfig } from './refresh.ts'
 
-const prod: MyDestination = {
-  id: 'd-prod',
-  name: 'prod',
-  endpoint: 'prod.example.com:6443',
-  tlsServerName: 'd-prod.destination.infra',
-  ca: testCa,
-  roles: [{ role: 'view', namespace: null, expiresAt: null }],
-}
+const prod = destination('prod')
 const mine: Mine = { server: 'https://infra.example.com', session: 's-1', destinations: [prod] }
 
 function home(t: TestContext): string {

@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import type { MyDestination } from '../../src/wire/destinations.ts'
 import { Failure } from '../../src/wire/failure.ts'
 import { fieldOf, isRecord } from '../disk/unknown.ts'
-import { testCa } from '../testing/certificates.ts'
+import { destination } from '../testing/destinations.ts'
 import { oddKubeconfig, oddScalars, type Random, seeded } from '../testing/odd-kubeconfig.ts'
 import { edited, isEmptyChange, readConfig, sections } from './document.ts'
 import type { Pin } from './entries.ts'
@@ -16,17 +16,6 @@ const seeds = Number(process.env['ODD_KUBECONFIGS'] ?? 60)
 const own = { command: '/usr/local/bin/infra', args: [] }
 const pin: Pin = { server: 'https://infra.example.com', session: 's-1', configFolder: null, own }
 const other: Pin = { ...pin, server: 'https://other.example.org', session: 's-9' }
-
-function destination(name: string, namespaces: (string | null)[]): MyDestination {
-  return {
-    id: `d-${name}`,
-    name,
-    endpoint: `${name}.example.com:6443`,
-    tlsServerName: `d-${name}.destination.infra`,
-    ca: testCa,
-    roles: namespaces.map((namespace) => ({ role: 'view', namespace, expiresAt: null })),
-  }
-}
 
 const prod = destination('prod', [null, 'no', '1e3'])
 const lab = destination('lab', ['web'])
