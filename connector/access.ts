@@ -76,7 +76,8 @@ export class HeldAccess {
   /**
    * Renews the lease, counted from when the ping was sent: the server may have read its tables
    * right then. Renews nothing when the beat is about Access that is not the one held, word for
-   * word (the digest), or when the clock jumped after the ping was sent, because then nobody knows how long ago that was.
+   * word (the digest), or when the clock jumped after the ping was sent, because then nobody knows
+   * how long ago that was.
    */
   renew(beat: Unchanged | Beat, sentAt: number): boolean {
     const held = this.#head
