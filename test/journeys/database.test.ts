@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { startPostgres, type Postgres } from '../postgres.ts'
 import { productCommand, run, until } from '../processes.ts'
 import { startProxy } from '../proxy.ts'
@@ -23,7 +24,7 @@ async function postgresOf(t: TestContext): Promise<Postgres> {
 }
 
 /** Users, added one after the other until `enough`; those that the server acknowledged. */
-function underLoad(world: World) {
+function underLoad(t: TestContext, world: World) {
   const acknowledged: string[] = []
   const refused: { status: number; text: string }[] = []
   const ending = new AbortController()
@@ -33,8 +34,11 @@ function underLoad(world: World) {
       const response = await world.api('POST', '/api/users', { email }).catch(() => null)
       if (response?.ok) acknowledged.push(email)
       else if (response) refused.push({ status: response.status, text: await response.text() })
+      else await pause(20)
     }
   })()
+  // A test that fails ends it, too: its process would work on for ever.
+  t.after(() => ending.abort())
   const enough = async (): Promise<void> => {
     ending.abort()
     await adding
@@ -90,7 +94,7 @@ test('kill -9 of PostgreSQL, server and connector under load: nothing acknowledg
   await world.admin.ok(['grants', 'add', ana.email, 'prod', '--role', 'edit', '--wait'])
   const open = await openStreams(world, ana, { destination: 'prod', namespace: 'killed-database' })
 
-  const load = underLoad(world)
+  const load = underLoad(t, world)
   await until('it is in the middle of work', () => load.acknowledged.length >= 10)
   await postgres.kill()
   await until('a refusal', () => load.refused.length > 0)
@@ -130,7 +134,7 @@ test('the database is away for a minute: long leases bear it, short ones end, an
   }
   const kept = await openStreams(world, ana, { destination: 'patient', namespace: 'db-patient' })
   const lost = await openStreams(world, ana, { destination: 'strict', namespace: 'db-strict' })
-  const load = underLoad(world)
+  const load = underLoad(t, world)
   await until('it is in the middle of work', () => load.acknowledged.length >= 5)
 
   // Swallowed and not refused: the server is told nothing, and has to find out.

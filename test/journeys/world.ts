@@ -10,7 +10,7 @@ import type { TestContext } from 'node:test'
 import { type Cluster, sharedCluster } from '../cluster/cluster.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
 import { freshDatabase } from '../postgres.ts'
-import { type Exit, productCommand, Running, until } from '../processes.ts'
+import { type Exit, patienceMs, productCommand, Running, until } from '../processes.ts'
 import { recordAnswer, recordEvents } from '../secrets/journey.ts'
 import { clean, type Environment, freePort, Person } from './person.ts'
 
@@ -163,6 +163,7 @@ export class World {
         ...(body ? { 'content-type': 'application/json' } : {}),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(patienceMs),
     })
     return fetchWith(readFileSync(this.caFile, 'utf8'))(request)
   }
