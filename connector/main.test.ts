@@ -15,6 +15,7 @@ import { openAuthority } from '../src/authority.ts'
 import { FromConnector, type FromServer } from '../src/wire/link.ts'
 import { tlsServerName } from '../src/wire/names.ts'
 import { version } from '../src/wire/version.ts'
+import { freePort } from '../test/ports.ts'
 import { processEnded, processStarted } from '../test/secrets/process.ts'
 import { textOf } from './link/fixtures.ts'
 import { Recorder, Tape } from './far-ends.fixtures.ts'
@@ -241,14 +242,6 @@ async function ready(probe: (path: string) => Promise<{ status: number }>, statu
   while ((await probe('/readyz')).status !== status) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-}
-
-async function freePort(): Promise<number> {
-  const any = tls.createServer()
-  await new Promise<void>((listening) => any.listen(0, '127.0.0.1', listening))
-  const port = portOf(any.address())
-  await new Promise((closed) => any.close(closed))
-  return port
 }
 
 function portOf(address: AddressInfo | string | null): number {

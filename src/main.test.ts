@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { freePort } from '../test/ports.ts'
 import { freshDatabase } from '../test/postgres.ts'
 import { root, Running } from '../test/processes.ts'
 import { fetchWith } from './wire/dial.ts'
@@ -13,14 +13,6 @@ import { Client } from './wire/client.ts'
 const main = join(root, 'cli', 'main.ts')
 const databaseUrl = process.env['INFRA_TEST_DATABASE_URL']
 const adminKey = `root.${'r'.repeat(43)}`
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 type Place = { dataDir: string; port: number; env: Record<string, string> }
 

@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { written, writtenFile } from '../secrets/record.ts'
@@ -66,21 +65,6 @@ export class Child {
 function unref(stream: unknown): void {
   const maybe = stream as { unref?: () => void } | null
   maybe?.unref?.()
-}
-
-/** As many free ports of this machine as asked for, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = servers.map(
-    (server) =>
-      new Promise<number>((done, fail) => {
-        server.once('error', fail)
-        server.listen(0, '127.0.0.1', () => done((server.address() as { port: number }).port))
-      }),
-  )
-  const found = await Promise.all(ports)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return found
 }
 
 /** Asks again and again until `look` finds something, or `limitMs` are over. */

@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import type { KubernetesObject } from '../cluster/api.ts'
 import { writeKubeconfig } from '../cluster/kubeconfig.ts'
 import { type Exit, productCommand, root, run, Running, until } from '../processes.ts'
-import { freePort, Person } from './person.ts'
+import { freePort } from '../ports.ts'
+import { Person } from './person.ts'
 import { journey, type World } from './world.ts'
 
 type Block = { who: string; script: string }

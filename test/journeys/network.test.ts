@@ -10,7 +10,8 @@ import { openAuthority } from '../../src/authority.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
 import { startForwardProxy } from '../forward-proxy.ts'
 import { areCut, goesOn, isRefused, openStreams } from './streams.ts'
-import { freePort, type Person } from './person.ts'
+import { freePort } from '../ports.ts'
+import type { Person } from './person.ts'
 import { journey, type World } from './world.ts'
 
 test('everything that goes out goes by the proxy: CLI, link, certificate, API server, and no kubeconfig names it', async (t) => {

@@ -1,7 +1,6 @@
-/** Somebody at a terminal, and what is around them: an environment, a home, ports that are free. */
+/** Somebody at a terminal, and what is around them: an environment and a home. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Exit, productCommand, run, Running } from '../processes.ts'
 import type { World } from './world.ts'
@@ -85,16 +84,4 @@ export function clean(): Environment {
     return value !== undefined && !/^(INFRA_|KUBE|DATABASE_URL|NODE_OPTIONS|BUN_)/.test(name)
   })
   return Object.fromEntries(kept) as Environment
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.on('error', reject)
-    probe.listen(0, host.startsWith('[') ? host.slice(1, -1) : '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }

@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { tlsServerName } from '../../src/wire/names.ts'
 import { type Running, until } from '../processes.ts'
 import { areCut, openStreams } from './streams.ts'
-import { freePort, type Person } from './person.ts'
+import { freePort } from '../ports.ts'
+import type { Person } from './person.ts'
 import { Connector, journey, type World } from './world.ts'
 
 type Shown = { endpoint: string; pendingEndpoint: string | null; linked: number }

@@ -12,7 +12,8 @@ import { fetchWith } from '../../src/wire/dial.ts'
 import { freshDatabase } from '../postgres.ts'
 import { type Exit, patienceMs, productCommand, Running, until } from '../processes.ts'
 import { recordAnswer, recordEvents } from '../secrets/journey.ts'
-import { clean, type Environment, freePort, Person } from './person.ts'
+import { freePort } from '../ports.ts'
+import { clean, type Environment, Person } from './person.ts'
 
 const adminEmail = 'admin@example.com'
 
