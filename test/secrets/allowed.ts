@@ -23,6 +23,12 @@ export const allowed: Allowed[] = [
     why: 'kubectl reads it there (client-go credential plugins), by a pipe',
   },
   {
+    kinds: ['token'],
+    place: 'kubectl out',
+    where: /\bcreate token\b/,
+    why: "it is the cluster's own, and what was asked for",
+  },
+  {
     kinds: ['cluster token'],
     place: 'kubeconfig',
     why: "what a kubeconfig held before is its owner's, and stays (security.md K1); ours are elsewhere",
