@@ -22,7 +22,7 @@ import { Link, type LinkParts } from './link.ts'
 import { look, type Look } from './look.ts'
 import { Marks } from './marks.ts'
 import { answerPoll } from './poll.ts'
-import { Receipts } from './receipts.ts'
+import { type Numbers, Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
 import type { LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
@@ -33,13 +33,9 @@ const retryMs = [250, 1000, 4000, 10_000]
 const believeEveryMs = 3_600_000
 
 /** What the hub knows of links and receipts, in numbers. */
-export type LinkNumbers = {
-  links: number
+export type LinkNumbers = Numbers & {
   /** The newest event that was looked at; null: none was yet. */
   newest: number | null
-  /** Acknowledgements of Access, and the streams that were cut for them. */
-  receipts: number
-  severed: number
 }
 
 export class Hub implements Links {
@@ -196,6 +192,7 @@ export class Hub implements Links {
     await this.#closeEnded(at)
     this.#last = found
     this.#failures = 0
+    this.#receipts.looked(found)
     for (const link of this.#links) link.looked(found)
     return found
   }
