@@ -18,13 +18,14 @@ import { fromDatabase } from '../db/errors.ts'
 import { accessKeys } from '../db/schema.ts'
 import { beginEpoch } from '../epoch.ts'
 import { channel } from '../events.ts'
+import { instancesOf } from './instances.ts'
 import { Link, type LinkParts } from './link.ts'
 import { look, type Look } from './look.ts'
 import { Marks } from './marks.ts'
 import { answerPoll } from './poll.ts'
 import { type Numbers, Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
-import type { LinkState } from '../wire/destinations.ts'
+import type { ConnectorInstance, LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
@@ -121,6 +122,12 @@ export class Hub implements Links {
         leaseEndsAt: leaseEndsAt.toISOString(),
       })),
     ]
+  }
+
+  async instances(destinationId: string): Promise<ConnectorInstance[]> {
+    const { db, clock } = this.#parts
+    const marked = await instancesAt(db, destinationId, clock())
+    return instancesOf(this.#receipts, destinationId, { marked, now: clock() })
   }
 
   answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer> {

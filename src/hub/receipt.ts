@@ -125,6 +125,11 @@ export class Receipt {
     return this.#beatAt && new Date(this.#beatAt.getTime() + this.#leaseSeconds * 1000)
   }
 
+  /** When it was heard of last, for one that is not any more. */
+  get heardAt(): Date {
+    return this.unlinkedAt > this.#polledAt ? this.unlinkedAt : this.#polledAt
+  }
+
   /** Polling: since its link ended it has asked, and not longer ago than half of its lease. */
   state(now: Date): LinkState {
     if (this.links > 0) return 'linked'
@@ -169,10 +174,10 @@ export class Receipt {
   }
 
   /** The newest loss of access that it acknowledged, and the streams it cut for it. */
-  get lastRevoked(): (Revoked & { enforcedAt: Date; severed: number }) | null {
+  get lastRevoked(): (Revoked & { severed: number }) | null {
     if (!this.#lastRevoked) return null
     const { revoked, step } = this.#lastRevoked
-    return { ...revoked, enforcedAt: step.at, severed: step.severed }
+    return { ...revoked, severed: step.severed }
   }
 
   /** When a revision was enforced, and how many streams were cut for it. */

@@ -6,7 +6,7 @@ import type { Links } from '../call.ts'
 import type { LinkState, Receipt as WireReceipt } from '../wire/destinations.ts'
 import type { Look } from './look.ts'
 import { Receipt } from './receipt.ts'
-import { Revocations } from './revocations.ts'
+import { type Behind, Revocations } from './revocations.ts'
 
 type Connector = WireReceipt['connectors'][number]
 /** Acknowledgements of Access, and the streams that were cut for them. */
@@ -94,7 +94,7 @@ export class Receipts {
     const now = this.#clock()
     const lag = { revisionLag: 0, lagSeconds: 0 }
     for (const receipt of receipts) {
-      const behind = receipt.state(now) === 'silent' ? null : receipt.behind(this.#revocations)
+      const behind = receipt.state(now) === 'silent' ? null : this.behind(receipt)
       if (!behind) continue
       const seconds = Math.max(0, now.getTime() - behind.since.getTime()) / 1000
       lag.revisionLag = Math.max(lag.revisionLag, behind.revisions)
@@ -129,11 +129,24 @@ export class Receipts {
       this.#heardAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
     await this.#until(isDone, waitMs)
     const now = this.#clock()
+    return this.concerned(destinationId).map((receipt) => {
+      return toWire(receipt, revision, receipt.state(now))
+    })
+  }
+
+  /** Who is heard of, and whoever is not and may still let somebody in. */
+  concerned(destinationId: string): Receipt[] {
+    const now = this.#clock()
     const heard = this.#heardAt(destinationId)
     const offline = this.#at(destinationId).filter((receipt) => {
       return !heard.includes(receipt) && receipt.isConcerned(now)
     })
-    return [...heard, ...offline].map((receipt) => toWire(receipt, revision, receipt.state(now)))
+    return [...heard, ...offline]
+  }
+
+  /** How far an instance is behind; null: it is not. */
+  behind(receipt: Receipt): Behind | null {
+    return receipt.behind(this.#revocations)
   }
 
   #until(isDone: () => boolean, waitMs: number): Promise<void> {
