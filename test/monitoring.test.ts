@@ -93,9 +93,8 @@ function wrongIn(expr: string, all: Map<string, Metric>[]): string[] {
     }
   }
   if (count === 0) wrong.push('no metric of ours')
-  for (const [open, close] of ['()', '{}', '[]'].map((pair) => [...pair])) {
-    if (expr.split(open ?? '').length !== expr.split(close ?? '').length)
-      wrong.push(`${open}${close}`)
+  for (const pair of [/[()]/g, /[{}]/g, /[[\]]/g]) {
+    if ((expr.match(pair)?.length ?? 0) % 2 === 1) wrong.push(`${String(pair)} does not close`)
   }
   return wrong.map((what) => `${expr}: ${what}`)
 }
@@ -158,7 +157,7 @@ test('the page on metrics names all that server and connector tell, and nothing 
     [ofServer.split('\n## ')[0] ?? '', server],
   ] as const) {
     const rows = [...page.matchAll(/^\| `(\w+)(?:\{(.*?)\})?` \|/gm)]
-    assert.deepEqual(rows.map(([, name]) => name).toSorted(), [...metrics.keys()].toSorted())
+    assert.deepEqual(new Set(rows.map(([, name]) => name)), new Set(metrics.keys()))
     for (const [, name = '', labels = ''] of rows) {
       const known = metrics.get(name)?.labels.filter((one) => !one.startsWith('le=')) ?? []
       const said = [...new Set(known.map((one) => one.split('=')[0]))].filter(Boolean)
@@ -172,7 +171,6 @@ test('no label of a metric holds what somebody chose', async (t) => {
   const labels = [server, connector].flatMap((metrics) => {
     return [...metrics.values()].flatMap((one) => one.labels.map((label) => label.split('=')[0]))
   })
-  assert.deepEqual([...new Set(labels)].filter(Boolean).toSorted(), [
-    ...['direction', 'kind', 'le', 'link', 'outcome', 'reason', 'status', 'who'],
-  ])
+  const closed = ['direction', 'kind', 'le', 'link', 'outcome', 'reason', 'status', 'who']
+  assert.deepEqual(new Set(labels.filter(Boolean)), new Set(closed))
 })
