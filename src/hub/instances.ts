@@ -15,7 +15,7 @@ export function instancesOf(
 ): ConnectorInstance[] {
   const isElsewhere = ({ instance, heardAt }: ConnectorRow): boolean => {
     const here = receipts.find(destinationId, instance)
-    return !here || (!here.hasLeft && here.state(now) === 'silent' && heardAt > here.heardAt)
+    return !here || (here.state(now) === 'silent' && heardAt > here.heardAt)
   }
   const elsewhere = marked.filter(isElsewhere)
   const here = receipts

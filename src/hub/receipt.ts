@@ -101,9 +101,6 @@ export class Receipt {
   /** By its digest it holds, and so has enforced, the Access of this revision. */
   proved({ epoch, revision, leaseSeconds, onLeaseEnd }: AccessHead): void {
     this.#enter(epoch)
-    // What it was sent, and its acknowledgement of that was lost.
-    const answered = Math.min(this.#sent, revision)
-    if (answered > this.#acknowledged) this.acknowledged({ epoch, revision: answered, severed: 0 })
     this.#acknowledged = Math.max(this.#acknowledged, revision)
     this.#sentLeaseSeconds = leaseSeconds
     this.#onLeaseEnd = onLeaseEnd

@@ -5,6 +5,7 @@ import { closing } from '../sockets.ts'
 import { FarEnd, linked } from './link.fixtures.ts'
 import type { Found } from './look.ts'
 import { Receipt } from './receipt.ts'
+import { Receipts } from './receipts.ts'
 import { Revocations } from './revocations.ts'
 import type { Access } from '../wire/access.ts'
 
@@ -95,6 +96,19 @@ test('a change that is acknowledged before anybody looked at its event is measur
   assert.deepEqual(one.measured(), [2, 1.5])
 })
 
+test('a look measures for every instance that has acknowledged before it', () => {
+  const receipts = new Receipts(() => at(12))
+  for (const name of ['one', 'two', 'late']) {
+    const receipt = receipts.link('prod', name, { epoch: 'e', revision: 5 })
+    receipt.sent(head(6))
+    if (name !== 'late') receipt.acknowledged({ epoch: 'e', revision: 6, severed: 0 })
+  }
+  const found = { events: [event(6, 'grant.revoked', 10)], at: at(11), epoch: 'e', revision: 6 }
+  receipts.looked({ ...found, concerns: () => 6, changed: () => null })
+  assert.match(receipts.numbers.revocations.text('x', ''), /^x_sum 4\nx_count 2$/m)
+  assert.deepEqual([receipts.numbers.revisionLag, receipts.numbers.lagSeconds], [1, 2])
+})
+
 test('whoever comes back is measured by what it knew; whoever starts knew nothing that could be lost', () => {
   for (const [known, expected] of [
     [5, [1, 20]],
@@ -163,8 +177,9 @@ test('how far an instance is behind counts from the first change that it has not
   assert.deepEqual(behind(), { revisions: 3, since: at(10) })
   one.ack(8, 13)
   assert.equal(behind(), null)
+  // Revisions of two epochs do not compare.
   one.revocations.looked('another', 3, [event(3, 'database.restored', 14)])
-  assert.equal(behind(), null)
+  assert.deepEqual(one.revocations.behind('prod', 2), { revisions: 1, since: at(14) })
 })
 
 test('of changes without an end only so many are kept', () => {
