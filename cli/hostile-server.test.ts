@@ -52,6 +52,11 @@ const connector = {
     leaseEndsAt: at,
   },
 }
+const instance = {
+  ...{ instance: evil, link: 'silent', silentSince: at, leaseEndsAt: at, leaseLeftSeconds: 1.5 },
+  ...{ revision: 1, behind: { revisions: 2, since: at } },
+  lastRevocation: { revision: 1, kind: evil, at, ms: 2, severed: 3 },
+}
 const receipt = {
   ...{ destination: { id: 'd-1', name: evil }, revision: 2, enforced: false, onLeaseEnd: 'keep' },
   connectors: [connector],
@@ -105,7 +110,7 @@ const answers: [string, unknown][] = [
   ['keys add ci', { ...key, accessKey: evil, revision: 1 }],
   ['sessions list', [session]],
   ['destinations list', [destination]],
-  ['destinations show prod', destination],
+  ['destinations show prod', { ...destination, connectors: [instance] }],
   ['destinations add prod', { ...destination, accessKey: evil }],
   ['destinations edit prod --lease 15s', destination],
   ['events', [event]],

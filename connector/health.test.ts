@@ -1,31 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { well } from './health.fixtures.ts'
 import { type Facts, listenHealth, metricsText, whyNotReady } from './health.ts'
 
-const well: Facts = {
-  isServing: true,
-  lapse: null,
-  isLinked: true,
-  revision: 7,
-  leaseLeftSeconds: 12.4,
-  streams: 3,
-  connections: new Map([
-    ['stranger', 6],
-    ['busy', 8],
-  ]),
-  closed: new Map([['displaced', 4]]),
-  severed: 2,
-  isLeaseHalfOver: false,
-  leaseWarnings: 1,
-  polls: { answered: 4, failed: 1, refused: 0 },
-  refused: new Map([[401, 5]]),
-  ended: new Map([
-    ['answered', 9],
-    ['severed', 2],
-  ]),
-  carried: { up: 10, down: 20 },
-  problems: 1,
-}
 const lapsed = {
   kind: 'no-lease',
   since: 0,
@@ -62,6 +39,12 @@ test('its numbers are told in the Prometheus text format', () => {
     'infra_polls_total{outcome="failed"} 1',
     'infra_link_up 1',
     'infra_access_revision 7',
+    '# TYPE infra_enforcement_seconds histogram',
+    'infra_enforcement_seconds_bucket{le="0.001"} 2',
+    'infra_enforcement_seconds_bucket{le="0.01"} 2',
+    'infra_enforcement_seconds_bucket{le="+Inf"} 3',
+    'infra_enforcement_seconds_sum 0.5015',
+    'infra_enforcement_seconds_count 3',
   ]) {
     assert.ok(lines.includes(line), line)
   }

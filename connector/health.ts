@@ -5,7 +5,15 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
-import { by, counter, counters, gauge, gauges, metricsType } from '../src/wire/prometheus.ts'
+import {
+  by,
+  counter,
+  counters,
+  gauge,
+  gauges,
+  type Histogram,
+  metricsType,
+} from '../src/wire/prometheus.ts'
 import type { Standing } from './access.ts'
 import type { PollCounts } from './link/poll.ts'
 import type { Closing, Kind } from './splice/places.ts'
@@ -24,6 +32,8 @@ export type Facts = {
   connections: Map<Kind, number>
   closed: Map<Closing, number>
   severed: number
+  /** How long enforcing takes. */
+  enforcement: Pick<Histogram, 'text'>
   /** Half of the lease is over without a word from the server, and how often that was so. */
   isLeaseHalfOver: boolean
   leaseWarnings: number
@@ -60,6 +70,10 @@ export function metricsText(facts: Facts): string {
       'infra_streams_severed_total',
       'streams cut because access was withdrawn',
       facts.severed,
+    ),
+    facts.enforcement.text(
+      'infra_enforcement_seconds',
+      'from new access in hand until all that it does not let in is cut',
     ),
     counters(
       'infra_requests_total',

@@ -77,7 +77,7 @@ class Connector {
   constructor(settings: Settings, cluster: Cluster) {
     this.#settings = settings
     const [access, streams] = [this.#access, this.#streams]
-    const enforcer = new Enforcer(access, streams, log)
+    const enforcer = new Enforcer(access, streams, log, clock)
     const onSevered = (count: number) => enforcer.count(count)
     this.#enforcer = enforcer
     this.#warning = new LeaseWarning(access, clock, log)
@@ -239,6 +239,7 @@ class Connector {
       connections: this.#proxy.places.open,
       closed: this.#proxy.places.closed,
       severed: this.#enforcer.severed,
+      enforcement: this.#enforcer.seconds,
       isLeaseHalfOver: this.#warning.isHalfOver,
       leaseWarnings: this.#warning.count,
       polls: this.#poll?.counts ?? { answered: 0, failed: 0, refused: 0 },

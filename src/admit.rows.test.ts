@@ -233,7 +233,7 @@ async function upgrade(w: World, path: string, headers: Record<string, string>) 
 
 test('metrics are told on their own listener only, and that listener tells nothing else', async (t) => {
   const { w } = await stage(t)
-  const health = createHealth(w.db, () => 'infra_links 0\n')
+  const health = createHealth(w.db, () => Promise.resolve('infra_links 0\n'))
   const get = async (app: { fetch: World['fetch'] }, path: string) =>
     (await app.fetch(new Request(`http://server${path}`, { headers: bearer(w.admin.credential) })))
       .status

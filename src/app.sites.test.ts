@@ -45,7 +45,7 @@ test('L13: every answer forbids to be framed, run, guessed at, kept or read by a
     const loose = [...headers.keys()].filter((name) => /^(access-control-|set-cookie)/.test(name))
     assert.deepEqual(loose, [], where)
   }
-  const health = createHealth(w.db, () => '')
+  const health = createHealth(w.db, () => Promise.resolve(''))
   for (const path of ['/metrics', '/healthz', '/none']) {
     const { headers } = await health.fetch(new Request(`http://server${path}`))
     assert.equal(headers.get('x-content-type-options'), 'nosniff', path)

@@ -79,13 +79,13 @@ function counted(requests: RequestCounts, who: Who): MiddlewareHandler<Env> {
 }
 
 /** Health and metrics on a listener of their own, for a network that may not reach the API. */
-export function createHealth(db: Call['db'], metrics: () => string): App {
+export function createHealth(db: Call['db'], metrics: () => Promise<string>): App {
   const app: App = new Hono<Env>()
   app.onError((error, c) => refusal(c, error))
   app.notFound((c) => c.json({ code: 'not_found', message: 'no such route' }, 404))
   app.use(longBodies(), securityHeaders(false))
   addHealth(app, db)
-  app.get('/metrics', (c) => c.body(metrics(), 200, { 'Content-Type': metricsType }))
+  app.get('/metrics', async (c) => c.body(await metrics(), 200, { 'Content-Type': metricsType }))
   return app
 }
 

@@ -5,7 +5,7 @@ import type { Sealer } from './seal.ts'
 import type { Authority } from './authority.ts'
 import type { Settings } from './settings.ts'
 import type { Fetch } from './wire/client.ts'
-import type { LinkState, Receipt } from './wire/destinations.ts'
+import type { ConnectorInstance, LinkState, Receipt } from './wire/destinations.ts'
 import { Failure } from './wire/failure.ts'
 import type { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
 
@@ -32,6 +32,8 @@ export type Links = {
   state(destinationId: string): LinkState
   /** What the linked instances find wrong in their cluster. */
   problems(destinationId: string): string[]
+  /** Each instance that is heard of, or may still let somebody in. */
+  instances(destinationId: string): Promise<ConnectorInstance[]>
   /** Answers a poll as a link would. */
   answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer>
   acknowledge(actor: ConnectorActor, ack: PollAck): void

@@ -15,6 +15,7 @@ import type {
   EditedDestination,
   NewDestination,
   Receipt,
+  ShownDestination,
 } from './wire/destinations.ts'
 import { Failure } from './wire/failure.ts'
 import type { PollAck, PollAnswer, PollQuery } from './wire/poll.ts'
@@ -30,8 +31,9 @@ export async function listDestinations(call: Call): Promise<Destination[]> {
 export async function getDestination(
   call: Call,
   { destination }: DestinationRef,
-): Promise<Destination> {
-  return toWire(await findDestination(call.db, destination), call)
+): Promise<ShownDestination> {
+  const row = await findDestination(call.db, destination)
+  return { ...toWire(row, call), connectors: await call.links.instances(row.id) }
 }
 
 /**

@@ -17,7 +17,7 @@ import { Follow } from './follow.ts'
 import { Hub } from './hub/hub.ts'
 import { ensureInstallation, openSealer } from './installation.ts'
 import { providerFetch } from './login/network.ts'
-import { metricsText, RequestCounts } from './metrics.ts'
+import { Metrics, RequestCounts } from './metrics.ts'
 import { serve } from './serve.ts'
 import { Revalidate } from './revalidate/revalidate.ts'
 import { readSettings, type Settings, settingsHelp } from './settings.ts'
@@ -89,7 +89,8 @@ async function run(settings: Settings, opened: Opened): Promise<void> {
   const serving = await serve({ ...settings.listen, tls, app })
   opened.push(() => serving.close())
   if (settings.metricsListen) {
-    const app = createHealth(db, () => metricsText(requests, hub.numbers))
+    const metrics = new Metrics({ store, hub, requests, clock })
+    const app = createHealth(db, () => metrics.text())
     const health = await serve({ ...settings.metricsListen, tls: null, app })
     opened.push(() => health.close())
   }

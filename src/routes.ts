@@ -33,7 +33,6 @@ import {
   Certificate,
   CertificateRequest,
   CreatedDestination,
-  Destination,
   DestinationEdit,
   DestinationRef,
   Destinations,
@@ -42,6 +41,7 @@ import {
   NewDestination,
   Receipt,
   ReceiptQuery,
+  ShownDestination,
 } from './wire/destinations.ts'
 import { EventQuery, Events } from './wire/events.ts'
 import { CreatedGrant, Grants, GrantWords, NewGrant, RevokedGrants } from './wire/grants.ts'
@@ -110,7 +110,7 @@ export const routes = [
   row('DELETE', '/api/providers/:provider',            'admin',     ProviderRef,        Changed,            deleteProvider),
   row('GET',    '/api/destinations',                   'admin',     None,               Destinations,       listDestinations),
   row('POST',   '/api/destinations',                   'admin',     NewDestination,     CreatedDestination, createDestination),
-  row('GET',    '/api/destinations/:destination',      'admin',     DestinationRef,     Destination,        getDestination),
+  row('GET',    '/api/destinations/:destination',      'admin',     DestinationRef,     ShownDestination,   getDestination),
   row('PUT',    '/api/destinations/:destination',      'admin',     DestinationEdit,    EditedDestination,  updateDestination),
   row('DELETE', '/api/destinations/:destination',      'admin',     DestinationRef,     Changed,            deleteDestination),
   row('GET',    '/api/destinations/:destination/receipt', 'admin',  ReceiptQuery,       Receipt,            receiptOf),

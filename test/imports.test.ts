@@ -69,7 +69,8 @@ const rules: Rule[] = [
   { files: /^src\/main\.ts$/,        may: [/^src\//, 'hono', anyNode] },
   { files: /^src\/settings(-fields)?\.ts$/, may: [/^src\/(wire\/|(settings-fields|credential)\.ts$)/, 'zod', 'yaml', anyNode] },
   { files: /^src\/authority\.ts$/,   may: [/^src\/wire\//, '@peculiar/x509', anyNode] },
-  { files: /^src\/metrics\.ts$/,    may: [/^src\/wire\//, /^src\/call\.ts$/, /^src\/hub\/hub\.ts$/] },
+  { files: /^src\/metrics\.ts$/,    may: [/^src\/wire\//, /^src\/(call|survey|db\/(database|errors)|hub\/hub)\.ts$/, 'node:timers/promises'] },
+  { files: /^src\/survey\.ts$/,     may: [schema, /^drizzle-orm/] },
   { files: /^src\/seal\.ts$/,        may: [anyNode] },
   { files: /^src\/call\.ts$/,        may: [/^src\/(wire|db\/database|seal|authority|settings)/, 'zod'] },
   ...nouns.map((noun, at): Rule => ({

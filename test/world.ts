@@ -21,7 +21,7 @@ import { Follow } from '../src/follow.ts'
 import { Hub } from '../src/hub/hub.ts'
 import { ensureInstallation } from '../src/installation.ts'
 import { Sealer } from '../src/seal.ts'
-import { metricsText, RequestCounts } from '../src/metrics.ts'
+import { Metrics, RequestCounts } from '../src/metrics.ts'
 import { readSettings, type Settings } from '../src/settings.ts'
 import { ensureSigningKey } from '../src/signing.ts'
 import { Client, type Fetch } from '../src/wire/client.ts'
@@ -48,6 +48,7 @@ export type World = {
   hub: Hub
   follow: Follow
   requests: RequestCounts
+  metrics: Metrics
   /** What the server holds to be now; tests set it. */
   clock: { now: Date }
   fetch: Fetch
@@ -85,6 +86,7 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const hub = new Hub(store, settings, now)
   const follow = new Follow(store)
   const requests = new RequestCounts()
+  const metrics = new Metrics({ store, hub, requests, clock: now })
   const app = createApp({
     ...{ db, settings, sealer, authority, hub, follow, requests, providerFetch, clock: now },
   })
@@ -92,7 +94,7 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   await follow.open()
   t.after(async () => {
     await recordEvents(db)
-    written('metrics', 'server', metricsText(requests, hub.numbers))
+    written('metrics', 'server', await metrics.text())
     await follow.close()
     await hub.close()
   })
@@ -118,7 +120,20 @@ export async function world(t: TestContext, options: Options = {}): Promise<Worl
   const admin = await user('root@example.com', { admin: true })
   const stranger = new Client('http://server', null, clientFetch)
   return {
-    ...{ app, store, db, settings, sealer, authority, hub, follow, requests, clock, fetch },
+    ...{
+      app,
+      store,
+      db,
+      settings,
+      sealer,
+      authority,
+      hub,
+      follow,
+      requests,
+      metrics,
+      clock,
+      fetch,
+    },
     ...{ admin, client: admin.client, stranger, clientOf, user },
   }
 }

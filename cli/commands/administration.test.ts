@@ -127,6 +127,24 @@ test('destinations: the key of the connector is printed once, with what to run',
   assert.match((await done(ana, 'destinations list')).out, /prod {2}prod\.example\.com:6443/)
 })
 
+test('destinations show says how each connector stands: link, lease, what it lacks, what it cut last', async (t) => {
+  const { ana } = await loggedIn(t)
+  const { out } = await done(ana, 'destinations show prod')
+  assert.match(out, /^Name {15}prod$/m)
+  const [head, ...rows] = out.slice(out.indexOf('CONNECTOR')).trimEnd().split('\n')
+  const cells = [head, ...rows].map((line) => line?.split(/ {2,}/))
+  assert.deepEqual(cells, [
+    ['CONNECTOR', 'LINK', 'LEASE LEFT', 'REVISION', 'BEHIND', 'LAST REVOCATION'],
+    [
+      ...['prod-a', 'linked', '353s', '12', '2, since 2030-01-01T00:00:00Z'],
+      '2030-01-01T00:00:00Z, in 14ms, 3 severed',
+    ],
+    ['prod-b', 'silent since 2030-01-01T00:00:00Z', '1m'],
+  ])
+  const json = JSON.parse((await done(ana, 'destinations show prod --format json')).out)
+  assert.deepEqual(json.connectors[0].lastRevocation.severed, 3)
+})
+
 test('providers: the secret comes by file or environment, and rules by flags', async (t) => {
   const { world, ana } = await loggedIn(t)
   const file = join(ana.folder, 'secret')

@@ -1,4 +1,4 @@
-import { Endpoint, type Destination } from '../../src/wire/destinations.ts'
+import { type ConnectorInstance, Endpoint, type Destination } from '../../src/wire/destinations.ts'
 import { formatDuration } from '../../src/wire/duration.ts'
 import { command, format, noun } from '../command.ts'
 import { signedIn } from '../connect.ts'
@@ -91,7 +91,7 @@ const list = command({
 })
 
 const show = command({
-  summary: 'show all of one destination',
+  summary: 'show all of one destination, and how each of its connectors stands',
   arguments: { name, format },
   examples: ['infra destinations show prod'],
   run: (terminal, values) =>
@@ -113,6 +113,9 @@ const show = command({
         'Last seen': when(it.lastSeenAt) || 'never',
         Added: when(it.createdAt),
       })
+      if (it.connectors.length === 0) return
+      terminal.out('')
+      showList(terminal, 'table', it.connectors, instanceColumns)
     }),
 })
 
@@ -137,4 +140,17 @@ const columns = {
   LINK: ({ link }: Destination) => link,
   'LAST SEEN': ({ lastSeenAt }: Destination) => when(lastSeenAt),
   ID: ({ id }: Destination) => id,
+}
+
+const instanceColumns = {
+  CONNECTOR: ({ instance }: ConnectorInstance) => instance,
+  LINK: ({ link, silentSince }: ConnectorInstance) =>
+    silentSince === null ? link : `${link} since ${when(silentSince)}`,
+  'LEASE LEFT': ({ leaseLeftSeconds }: ConnectorInstance) =>
+    leaseLeftSeconds === null ? '' : formatDuration(Math.floor(leaseLeftSeconds)),
+  REVISION: ({ revision }: ConnectorInstance) => revision?.toString() ?? '',
+  BEHIND: ({ behind }: ConnectorInstance) =>
+    behind ? `${behind.revisions}, since ${when(behind.since)}` : '',
+  'LAST REVOCATION': ({ lastRevocation: last }: ConnectorInstance) =>
+    last ? `${when(last.at)}, in ${Math.round(last.ms)}ms, ${last.severed} severed` : '',
 }

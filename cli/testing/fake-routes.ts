@@ -9,6 +9,7 @@ import {
   NewDestination,
   Receipt,
   ReceiptQuery,
+  ShownDestination,
 } from '../../src/wire/destinations.ts'
 import { EventQuery, Events } from '../../src/wire/events.ts'
 import { Failure } from '../../src/wire/failure.ts'
@@ -134,6 +135,7 @@ export const routes: Route[] = [
   route('GET', '/api/destinations', None, Destinations, () => [destination('prod')]),
   route('POST', '/api/destinations', NewDestination, CreatedDestination, (_, { name }) => ({ ...destination(name), accessKey: 'key-c.secret', revision: 4 })),
   route('PUT', '/api/destinations/:destination', DestinationEdit, EditedDestination, (_, { destination: name, leaseSeconds }) => ({ ...destination(name), leaseSeconds, revision: 5 })),
+  route('GET', '/api/destinations/:destination', None, ShownDestination, () => ({ ...destination('prod'), connectors: instances })),
   route('GET', '/api/destinations/:destination/receipt', ReceiptQuery, Receipt, (_, { revision }) => receipt(revision)),
   route('GET', '/api/providers', None, Providers, () => []),
   route('POST', '/api/providers', NewProvider, CreatedProvider, (_, { clientSecret, ...rest }) => ({ ...rest, id: 'p-1', hasClientSecret: clientSecret !== undefined, disabled: false, createdAt: at, revision: 6 })),
@@ -192,6 +194,19 @@ function destination(name: string): z.input<typeof Destinations>[number] {
     createdAt: at,
   }
 }
+
+/** One that has just enforced a revocation, and one that is gone. */
+const instances: z.input<typeof ShownDestination>['connectors'] = [
+  {
+    ...{ instance: 'prod-a', link: 'linked', silentSince: null, revision: 12 },
+    ...{ leaseEndsAt: at, leaseLeftSeconds: 353.4, behind: { revisions: 2, since: at } },
+    lastRevocation: { revision: 12, kind: 'grant.revoked', at, ms: 14, severed: 3 },
+  },
+  {
+    ...{ instance: 'prod-b', link: 'silent', silentSince: at, revision: null },
+    ...{ leaseEndsAt: at, leaseLeftSeconds: 60, behind: null, lastRevocation: null },
+  },
+]
 
 /** Of odd revisions one connector is offline, and nothing is enforced. */
 function receipt(revision: number): z.input<typeof Receipt> {

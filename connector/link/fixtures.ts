@@ -148,7 +148,7 @@ export async function world(t: TestContext) {
     },
     hello: { instance: 'i1', version: '1', endpoint: 'prod.example.com:443' },
     access,
-    enforcer: new Enforcer(access, streams, log),
+    enforcer: new Enforcer(access, streams, log, clock),
     clock,
     onAccess: () => changes.push(access.current?.revision ?? null),
     log,

@@ -19,7 +19,7 @@ function world(t: TestContext, { intervalSeconds = 300, isIntervalGiven = false 
   const streams = new Streams()
   const lines = new Queue<string>()
   const log = (_level: string, message: string) => lines.push(message)
-  const enforcer = new Enforcer(access, streams, log)
+  const enforcer = new Enforcer(access, streams, log, clock)
   const asks = new Queue<Asked>()
   const acks = new Queue<PollAck>()
   const taken = new Queue<{ revision: number }>()

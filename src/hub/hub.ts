@@ -18,13 +18,14 @@ import { fromDatabase } from '../db/errors.ts'
 import { accessKeys } from '../db/schema.ts'
 import { beginEpoch } from '../epoch.ts'
 import { channel } from '../events.ts'
+import { instancesOf } from './instances.ts'
 import { Link, type LinkParts } from './link.ts'
 import { look, type Look } from './look.ts'
 import { Marks } from './marks.ts'
 import { answerPoll } from './poll.ts'
-import { Receipts } from './receipts.ts'
+import { type Numbers, Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
-import type { LinkState } from '../wire/destinations.ts'
+import type { ConnectorInstance, LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
@@ -33,13 +34,9 @@ const retryMs = [250, 1000, 4000, 10_000]
 const believeEveryMs = 3_600_000
 
 /** What the hub knows of links and receipts, in numbers. */
-export type LinkNumbers = {
-  links: number
+export type LinkNumbers = Numbers & {
   /** The newest event that was looked at; null: none was yet. */
   newest: number | null
-  /** Acknowledgements of Access, and the streams that were cut for them. */
-  receipts: number
-  severed: number
 }
 
 export class Hub implements Links {
@@ -127,6 +124,12 @@ export class Hub implements Links {
     ]
   }
 
+  async instances(destinationId: string): Promise<ConnectorInstance[]> {
+    const { db, clock } = this.#parts
+    const marked = await instancesAt(db, destinationId, clock())
+    return instancesOf(this.#receipts, destinationId, { marked, now: clock() })
+  }
+
   answer(actor: ConnectorActor, asked: PollQuery): Promise<PollAnswer> {
     return answerPoll(this.#parts, actor, asked)
   }
@@ -196,6 +199,7 @@ export class Hub implements Links {
     await this.#closeEnded(at)
     this.#last = found
     this.#failures = 0
+    this.#receipts.looked(found)
     for (const link of this.#links) link.looked(found)
     return found
   }

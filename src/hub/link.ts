@@ -127,7 +127,7 @@ export class Link {
     if (this.#receipt) return this.close(closing.badMessage, 'hello comes once')
     const { actor, db, clock, receipts } = this.#parts
     this.#hello = hello
-    this.#receipt = receipts.link(actor.destinationId, hello.instance)
+    this.#receipt = receipts.link(actor.destinationId, hello.instance, hello)
     const facts = { destination: actor.destinationName, instance: hello.instance }
     log('info', 'a connector is linked', { ...facts, version: hello.version })
     void this.#meet()

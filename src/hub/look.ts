@@ -10,19 +10,24 @@ import { events } from '../db/schema.ts'
 import { newest } from '../events.ts'
 import type { Subject } from '../wire/access.ts'
 
+/** An event that was found: what it is, and where it may have changed Access (null: everywhere). */
+export type Found = { number: number; kind: string; at: Date; destinations: string[] | null }
+
 /** What was found, when it was read at `at`. */
 export type Look = {
   at: Date
   epoch: string
   /** The number of the newest event. */
   revision: number
+  /** The events that are new, in their order; with very many, only the first of them. */
+  events: readonly Found[]
   /** The newest of the events found that concern a destination; 0: none does. */
   concerns(destinationId: string): number
   /** What they changed there; null where that is not known, and all must be read. */
   changed(destinationId: string, knows: (subject: Subject) => boolean): Changed | null
 }
 
-type Row = { number: number; destinations: string[] | null; subjects: Subject[] | null }
+type Row = Found & { subjects: Subject[] | null }
 
 /** With more events than this between two looks, every destination counts as concerned. */
 const manyEvents = 1000
@@ -43,19 +48,21 @@ export async function look(
     const epoch = await readEpoch(tx)
     const revision = await newest(tx)
     const found = { at, epoch, revision }
-    if (last?.epoch !== epoch) return { ...found, concerns: () => revision, changed: () => null }
+    if (last?.epoch !== epoch) {
+      return { ...found, events: [], concerns: () => revision, changed: () => null }
+    }
     const rows = revision > last.revision ? await eventsSince(tx, last.revision) : []
     const subjects = subjectsOf(rows, isLinked)
     const changes = subjects && (await readChanges(tx, subjects, at))
-    return { ...found, concerns: concernsOf(rows), changed: changedIn(changes) }
+    return { ...found, events: rows, concerns: concernsOf(rows), changed: changedIn(changes) }
   }
   return db.transaction(read, { isolationLevel: 'repeatable read' })
 }
 
 function eventsSince(tx: Database, after: number): Promise<Row[]> {
-  const { number, destinations, subjects } = events
+  const { number, kind, at, destinations, subjects } = events
   return tx
-    .select({ number, destinations, subjects })
+    .select({ number, kind, at, destinations, subjects })
     .from(events)
     .where(gt(number, after))
     .orderBy(asc(number))

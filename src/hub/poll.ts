@@ -42,7 +42,7 @@ export async function answerPoll(
   // Before the reading: what was changed after it is not known to have been read.
   const at = clock()
   const access = await readFor(parts, actor, asked, at)
-  const receipt = receipts.polled(actor.destinationId, asked.instance)
+  const receipt = receipts.polled(actor.destinationId, asked.instance, asked)
   await reportEndpoint(db, actor, receipt, at, asked.endpoint)
   const answer = answerOf(access, asked, at)
   if (answer.kind === 'access') receipt.sent(access)

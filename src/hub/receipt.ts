@@ -1,10 +1,17 @@
 /** What one connector instance has enforced, as far as it was acknowledged or proved. */
+import type { Behind, Revocations, Revoked } from './revocations.ts'
 import type { AccessHead } from '../wire/access.ts'
 import type { LinkState } from '../wire/destinations.ts'
 import type { Enforced } from '../wire/link.ts'
 
-/** From `at` on, everything up to `revision` is enforced. */
-type Step = { revision: number; at: Date; severed: number }
+/**
+ * From `at` on, everything up to `revision` is enforced: up to `answered` it was told and has
+ * acknowledged it, and what came after that changed nothing here.
+ */
+type Step = { revision: number; at: Date; severed: number; answered: number }
+
+/** The last Access that an instance says it knows. */
+type Known = { epoch: string | null; revision: number | null }
 
 const keptSteps = 256
 
@@ -13,7 +20,7 @@ export class Receipt {
   readonly destinationId: string
   readonly instance: string
   readonly #clock: () => Date
-  readonly #changed: () => void
+  readonly #stepped: (receipt: Receipt) => void
   /** Links that are open: two, while one that broke is not known to have. */
   links = 0
   unlinkedAt = new Date(0)
@@ -32,13 +39,24 @@ export class Receipt {
   #sentLeaseSeconds = 0
   #leaseSeconds = 0
   #onLeaseEnd: AccessHead['onLeaseEnd'] = 'cut'
+  #known: Known
+  /** Up to here each loss of access was measured; null: it knew nothing that could be lost. */
+  #measured: number | null = null
+  /** From the end of its lease until it was heard of again. */
+  #lapse: { from: Date; to: Date } | null = null
+  #lastRevoked: { revoked: Revoked; step: Step } | null = null
   #beatAt: Date | null = null
 
-  constructor(destinationId: string, instance: string, clock: () => Date, changed: () => void) {
+  constructor(
+    { destinationId, instance, known }: { destinationId: string; instance: string; known: Known },
+    clock: () => Date,
+    stepped: (receipt: Receipt) => void,
+  ) {
     this.destinationId = destinationId
     this.instance = instance
+    this.#known = known
     this.#clock = clock
-    this.#changed = changed
+    this.#stepped = stepped
   }
 
   /** What the connector finds wrong in its cluster. */
@@ -90,6 +108,8 @@ export class Receipt {
   }
 
   beaten(at: Date): void {
+    const ends = this.leaseEndsAt()
+    if (ends && ends < at) this.#lapse = { from: ends, to: at }
     this.#beatAt = at
   }
 
@@ -100,6 +120,11 @@ export class Receipt {
 
   leaseEndsAt(): Date | null {
     return this.#beatAt && new Date(this.#beatAt.getTime() + this.#leaseSeconds * 1000)
+  }
+
+  /** When it was heard of last, for one that is not any more. */
+  get heardAt(): Date {
+    return this.unlinkedAt > this.#polledAt ? this.unlinkedAt : this.#polledAt
   }
 
   /** Polling: since its link ended it has asked, and not longer ago than half of its lease. */
@@ -116,9 +141,53 @@ export class Receipt {
     return this.#onLeaseEnd === 'keep' || (this.leaseEndsAt() ?? now) > now
   }
 
+  /** The newest revision that is enforced; null: not known. */
+  get enforced(): number | null {
+    return this.#steps.at(-1)?.revision ?? null
+  }
+
+  /** How far it is behind; null: it is not, or knows nothing that could be old. */
+  behind(revocations: Revocations): Behind | null {
+    const from = this.enforced ?? this.#measured
+    return from === null ? null : revocations.behind(this.destinationId, from)
+  }
+
+  /**
+   * Counts each loss of access that it has acknowledged by now. In either order: a change may be
+   * read, sent and acknowledged before anybody has looked at its event.
+   */
+  measure(revocations: Revocations): void {
+    if (this.enforced === null) return
+    const done = Math.min(this.enforced, revocations.upTo)
+    const from = (this.#measured ??= done)
+    if (done <= from) return
+    for (const taken of revocations.takenAfter(this.destinationId, from)) {
+      const step = this.stepFor(taken.number)
+      if (!step || taken.number > step.answered) continue
+      const revoked = revocations.acknowledged(taken, this.#cutAt(taken.at, step.at))
+      this.#lastRevoked = { revoked, step }
+    }
+    this.#measured = done
+  }
+
+  /** The newest loss of access that it acknowledged, and the streams it cut for it. */
+  get lastRevoked(): (Revoked & { severed: number }) | null {
+    if (!this.#lastRevoked) return null
+    const { revoked, step } = this.#lastRevoked
+    return { ...revoked, severed: step.severed }
+  }
+
   /** When a revision was enforced, and how many streams were cut for it. */
   stepFor(revision: number): Step | null {
     return this.#steps.find((step) => step.revision >= revision) ?? null
+  }
+
+  /** When `taken` was cut, at the latest: by the end of the lease, where that came before `step`. */
+  #cutAt(taken: Date, step: Date): Date {
+    const ends = this.leaseEndsAt()
+    const lapse = ends && ends < step ? { from: ends, to: step } : this.#lapse
+    const isByLease = lapse !== null && lapse.from < step && taken < lapse.to
+    return isByLease && this.#onLeaseEnd === 'cut' ? lapse.from : step
   }
 
   /** Revisions of two epochs do not compare. */
@@ -129,6 +198,7 @@ export class Receipt {
     this.#sent = 0
     this.#acknowledged = -1
     this.#verified = 0
+    this.#measured = this.#known.epoch === epoch ? this.#known.revision : null
   }
 
   /** An unchanged Access that was acknowledged counts for every revision it was verified up to. */
@@ -143,8 +213,9 @@ export class Receipt {
       before.severed += severed
       return
     }
-    this.#steps.push({ revision, at: this.#clock(), severed })
+    const answered = Math.min(this.#acknowledged, this.#sent)
+    this.#steps.push({ revision, at: this.#clock(), severed, answered })
     if (this.#steps.length > keptSteps) this.#steps.shift()
-    this.#changed()
+    this.#stepped(this)
   }
 }

@@ -76,8 +76,8 @@ test('a connector that is gone is named until its lease has ended', async (t) =>
 test('L11: instances that one connector invents make nobody forget those of another', async () => {
   const now = new Date()
   const receipts = new Receipts(() => now)
-  const own = receipts.polled('prod', 'one')
-  for (let at = 0; at < 5000; at += 1) receipts.polled('other', `invented ${at}`)
+  const own = receipts.polled('prod', 'one', {})
+  for (let at = 0; at < 5000; at += 1) receipts.polled('other', `invented ${at}`, {})
   assert.equal(receipts.find('prod', 'one'), own)
   const held = await receipts.enforced('other', 0, 0)
   assert.ok(held.length < 1000, `${held.length} are held`)

@@ -4,10 +4,24 @@
  */
 import type { Links } from '../call.ts'
 import type { LinkState, Receipt as WireReceipt } from '../wire/destinations.ts'
+import type { Look } from './look.ts'
 import { Receipt } from './receipt.ts'
+import { type Behind, Revocations } from './revocations.ts'
 
 type Connector = WireReceipt['connectors'][number]
+/** Acknowledgements of Access, and the streams that were cut for them. */
 type Totals = { receipts: number; severed: number }
+type Known = { epoch?: string | null | undefined; revision?: number | null | undefined }
+
+/** What is told of them as metrics. */
+export type Numbers = Totals & {
+  /** Instances that are linked. */
+  links: number
+  /** The most that an instance that is heard of has not acknowledged, and for how long. */
+  revisionLag: number
+  lagSeconds: number
+  revocations: Revocations['seconds']
+}
 
 /** Of one destination, so that whoever holds a key of one crowds nobody out at another. */
 const keptGone = 256
@@ -17,14 +31,16 @@ export class Receipts {
   /** By destination and instance, in the order in which they were last heard of. */
   readonly #known = new Map<string, Receipt>()
   readonly #waiting = new Set<() => void>()
+  readonly #revocations = new Revocations()
   readonly #totals: Totals = { receipts: 0, severed: 0 }
 
   constructor(clock: () => Date) {
     this.#clock = clock
   }
 
-  link(destinationId: string, instance: string): Receipt {
-    const receipt = this.#of(destinationId, instance)
+  /** An instance says hello, and which Access it knows: what that lets in, it may let in. */
+  link(destinationId: string, instance: string, known: Known): Receipt {
+    const receipt = this.#of(destinationId, instance, known)
     receipt.links += 1
     receipt.hasLeft = false
     // Told anew with each link, where there is anything to tell.
@@ -39,8 +55,8 @@ export class Receipts {
   }
 
   /** An instance polls, beside its link or without one. */
-  polled(destinationId: string, instance: string): Receipt {
-    const receipt = this.#of(destinationId, instance)
+  polled(destinationId: string, instance: string, known: Known): Receipt {
+    const receipt = this.#of(destinationId, instance, known)
     receipt.polled(this.#clock())
     return receipt
   }
@@ -55,9 +71,36 @@ export class Receipts {
     this.#totals.severed += severed
   }
 
-  get numbers(): Totals & { links: number } {
-    const links = [...this.#known.values()].filter((receipt) => receipt.links > 0).length
-    return { links, ...this.#totals }
+  /** What was found is measured, for whoever has acknowledged it already and who will yet. */
+  looked({ epoch, revision, events }: Look): void {
+    this.#revocations.looked(epoch, revision, events)
+    if (events.length === 0) return
+    for (const receipt of this.#known.values()) receipt.measure(this.#revocations)
+  }
+
+  get numbers(): Numbers {
+    const receipts = [...this.#known.values()]
+    const links = receipts.filter((receipt) => receipt.links > 0).length
+    return {
+      links,
+      ...this.#totals,
+      ...this.#lag(receipts),
+      revocations: this.#revocations.seconds,
+    }
+  }
+
+  /** The furthest that anybody who is heard of is behind. Of others, nobody knows. */
+  #lag(receipts: Receipt[]): { revisionLag: number; lagSeconds: number } {
+    const now = this.#clock()
+    const lag = { revisionLag: 0, lagSeconds: 0 }
+    for (const receipt of receipts) {
+      const behind = receipt.state(now) === 'silent' ? null : this.behind(receipt)
+      if (!behind) continue
+      const seconds = Math.max(0, now.getTime() - behind.since.getTime()) / 1000
+      lag.revisionLag = Math.max(lag.revisionLag, behind.revisions)
+      lag.lagSeconds = Math.max(lag.lagSeconds, seconds)
+    }
+    return lag
   }
 
   linked(destinationId: string): number {
@@ -86,11 +129,24 @@ export class Receipts {
       this.#heardAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
     await this.#until(isDone, waitMs)
     const now = this.#clock()
+    return this.concerned(destinationId).map((receipt) => {
+      return toWire(receipt, revision, receipt.state(now))
+    })
+  }
+
+  /** Who is heard of, and whoever is not and may still let somebody in. */
+  concerned(destinationId: string): Receipt[] {
+    const now = this.#clock()
     const heard = this.#heardAt(destinationId)
     const offline = this.#at(destinationId).filter((receipt) => {
       return !heard.includes(receipt) && receipt.isConcerned(now)
     })
-    return [...heard, ...offline].map((receipt) => toWire(receipt, revision, receipt.state(now)))
+    return [...heard, ...offline]
+  }
+
+  /** How far an instance is behind; null: it is not. */
+  behind(receipt: Receipt): Behind | null {
+    return receipt.behind(this.#revocations)
   }
 
   #until(isDone: () => boolean, waitMs: number): Promise<void> {
@@ -114,10 +170,15 @@ export class Receipts {
     for (const look of this.#waiting) look()
   }
 
-  #of(destinationId: string, instance: string): Receipt {
+  #of(destinationId: string, instance: string, { epoch = null, revision = null }: Known): Receipt {
     const key = keyOf(destinationId, instance)
     const known = this.#known.get(key)
-    const receipt = known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
+    const enforced = (receipt: Receipt): void => {
+      receipt.measure(this.#revocations)
+      this.#wake()
+    }
+    const named = { destinationId, instance, known: { epoch, revision } }
+    const receipt = known ?? new Receipt(named, this.#clock, enforced)
     this.#known.delete(key)
     this.#known.set(key, receipt)
     if (!known) this.#forget(destinationId)

@@ -7,7 +7,6 @@ import { CreatedAccessKey, AccessKeys, type NewAccessKey } from './keys.ts'
 import {
   Certificate,
   CreatedDestination,
-  Destination,
   type DestinationEdit,
   Destinations,
   EditedDestination,
@@ -15,6 +14,7 @@ import {
   type NewDestination,
   Receipt,
   type ReceiptQuery,
+  ShownDestination,
 } from './destinations.ts'
 import { type EventQuery, Events } from './events.ts'
 import { Failure, isFailureCode } from './failure.ts'
@@ -110,7 +110,7 @@ export class Client {
   // prettier-ignore
   readonly destinations = {
     list: () => this.#call('GET', '/api/destinations', Destinations),
-    get: (destination: string) => this.#call('GET', `/api/destinations/${part(destination)}`, Destination),
+    get: (destination: string) => this.#call('GET', `/api/destinations/${part(destination)}`, ShownDestination),
     create: (body: NewDestination) => this.#call('POST', '/api/destinations', CreatedDestination, body),
     update: ({ destination, ...body }: DestinationEdit) => this.#call('PUT', `/api/destinations/${part(destination)}`, EditedDestination, body),
     delete: (destination: string) => this.#call('DELETE', `/api/destinations/${part(destination)}`, Changed),

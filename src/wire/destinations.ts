@@ -33,6 +33,38 @@ export const Destination = z.object({
   createdAt: Instant,
 })
 export type Destination = z.infer<typeof Destination>
+
+/** A connector instance, as the server knows it that is asked. */
+export const ConnectorInstance = z.object({
+  instance: z.string(),
+  link: LinkState,
+  /** Since when it has not been heard of; null: it is. */
+  silentSince: Instant.nullable(),
+  /** When it stops admitting anybody, unless it is heard of before; and how long that is yet. */
+  leaseEndsAt: Instant.nullable(),
+  leaseLeftSeconds: z.number().nullable(),
+  /** The newest revision that it has enforced; null: not known here (another server may). */
+  revision: z.number().int().nullable(),
+  /** What it has not acknowledged: so many revisions, the first of them since `since`. */
+  behind: z.object({ revisions: z.number().int(), since: Instant }).nullable(),
+  /** The last loss of access that it acknowledged; `ms` from the change to its enforcement. */
+  lastRevocation: z
+    .object({
+      revision: z.number().int(),
+      kind: z.string(),
+      at: Instant,
+      ms: z.number(),
+      /** Streams cut for it, and for what was enforced in the same step. */
+      severed: z.number().int(),
+    })
+    .nullable(),
+})
+export type ConnectorInstance = z.infer<typeof ConnectorInstance>
+export const ShownDestination = Destination.extend({
+  connectors: z.array(ConnectorInstance).default([]),
+})
+export type ShownDestination = z.infer<typeof ShownDestination>
+
 export const Destinations = z.array(Destination)
 
 export const NewDestination = z.object({ name: DestinationName })

@@ -26,6 +26,36 @@ export function counters(name: string, says: string, values: [Labels, number][])
   return metric(name, 'counter', says, values)
 }
 
+/** How often a number was at most each of `bounds`, which ascend; +Inf is told besides. */
+export class Histogram {
+  readonly #bounds: readonly number[]
+  /** Of each bound alone, and of what is past them all. */
+  readonly #counts: number[]
+  #sum = 0
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds
+    this.#counts = [...bounds, Infinity].map(() => 0)
+  }
+
+  observe(value: number): void {
+    const at = this.#bounds.findIndex((bound) => value <= bound)
+    const place = at < 0 ? this.#bounds.length : at
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1
+    this.#sum += value
+  }
+
+  text(name: string, says: string): string {
+    let upTo = 0
+    const buckets = this.#counts.map((count, at) => {
+      upTo += count
+      return `${name}_bucket{le="${this.#bounds[at] ?? '+Inf'}"} ${upTo}\n`
+    })
+    const sums = `${name}_sum ${this.#sum}\n${name}_count ${upTo}\n`
+    return `${head(name, 'histogram', says)}${buckets.join('')}${sums}`
+  }
+}
+
 /** Numbers by one label. */
 export function by(label: string, values: ReadonlyMap<unknown, number>): [Labels, number][] {
   return [...values].map(([value, count]) => [{ [label]: String(value) }, count])
@@ -38,7 +68,11 @@ function metric(
   values: [Labels, number][],
 ): string {
   const lines = values.map(([labels, value]) => `${name}${labelled(labels)} ${value}\n`)
-  return `# HELP ${name} ${says}\n# TYPE ${name} ${type}\n${lines.join('')}`
+  return `${head(name, type, says)}${lines.join('')}`
+}
+
+function head(name: string, type: string, says: string): string {
+  return `# HELP ${name} ${says}\n# TYPE ${name} ${type}\n`
 }
 
 function labelled(labels: Labels): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import tls from 'node:tls'
 import { test } from 'node:test'
+import type { ShownDestination } from '../../src/wire/destinations.ts'
 import { tlsServerName } from '../../src/wire/names.ts'
 import { type Running, until } from '../processes.ts'
 import { areCut, openStreams } from './streams.ts'
@@ -97,7 +98,8 @@ test('P7: the audit log knows a request by our id and from its caller, whatever 
 })
 
 test('a record says who opened what, how much passed and why it ended; metrics sum it up', async (t) => {
-  const world = await journey(t)
+  const at = `127.0.0.1:${await freePort()}`
+  const world = await journey(t, { env: { INFRA_METRICS_LISTEN: at } })
   const prod = await world.destination('prod')
   const ana = await world.loggedIn('ana@example.com')
   await world.admin.ok(['grants', 'add', ana.email, 'prod', '--role', 'edit', '--wait'])
@@ -122,7 +124,20 @@ test('a record says who opened what, how much passed and why it ended; metrics s
   assert.match(metrics, /^infra_streams_severed_total 3$/m)
   assert.match(metrics, /^infra_requests_total\{outcome="severed"\} 3$/m)
   assert.match(metrics, /^infra_link_up 1$/m)
+  assert.match(metrics, /^infra_enforcement_seconds_count [1-9]/m)
   assert.doesNotMatch(metrics, /ana@|recorded/)
+
+  const server = await (await fetch(`http://${at}/metrics`)).text()
+  assert.match(server, /^infra_revocation_seconds_count 1$/m)
+  assert.match(server, /^infra_streams_severed_total 3$/m)
+  assert.match(server, /^infra_revision_lag_seconds 0$/m)
+  assert.match(server, /^infra_connectors\{link="linked"\} 1$/m)
+  assert.doesNotMatch(server, /ana@|recorded|prod/)
+  const { connectors } = await world.admin.json<ShownDestination>(['destinations', 'show', 'prod'])
+  const [connector, ...others] = connectors
+  assert.deepEqual([connector?.link, connector?.behind, others], ['linked', null, []])
+  assert.equal(connector?.lastRevocation?.kind, 'grant.revoked')
+  assert.equal(connector.lastRevocation.severed, 3)
 })
 
 /** A second connector of the same destination, at an address of its own. */

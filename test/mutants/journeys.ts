@@ -7,8 +7,8 @@ export const ofJourneys: Mutant[] = breaksOf(
   [
     {
       name: 'R1: who enforces Access cuts the streams of nobody',
-      old: `new Enforcer(access, streams, log)`,
-      new: `new Enforcer(access, new Streams(), log)`,
+      old: `new Enforcer(access, streams, log, clock)`,
+      new: `new Enforcer(access, new Streams(), log, clock)`,
       build: true,
     },
     {
