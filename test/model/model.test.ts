@@ -44,15 +44,13 @@ test('whatever is changed and whatever breaks at once, nobody is let in or stays
   const report = await play(t, 1, [
     { what: 'storm', seconds: 22, longOutage: 'strict-1' },
     { what: 'calm', seconds: 3 },
+    { what: 'replace', destination: 'strict' },
   ])
   wasLookedAt(report, { admissions: 20, lines: 100, cuts: 3, knocks: 40, changes: 40, settled: 3 })
   wasLookedAt(report, { receipts: 3 })
 })
 
-test('a database that went back and a destination made anew: what stands is what the events say, and nothing else is open', async (t) => {
-  const report = await play(t, 2, [
-    { what: 'restore', by: 'disk' },
-    { what: 'replace', destination: 'strict' },
-  ])
-  wasLookedAt(report, { admissions: 20, lines: 50, knocks: 80, changes: 40, settled: 5 })
+test('a database that went back: what stands is what stood then, and nothing else is open', async (t) => {
+  const report = await play(t, 2, [{ what: 'restore', by: 'disk' }])
+  wasLookedAt(report, { admissions: 10, lines: 20, knocks: 60, changes: 30, settled: 4 })
 })
