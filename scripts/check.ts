@@ -35,8 +35,8 @@ type Result = Counts & { name: string }
 type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
-/** Every test of the server and every journey; the others never open a database. */
-const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/journeys\//
+/** Every test of the server, every journey and the model run; the others never open a database. */
+const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/(journeys\/|model\/model)/
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts =

@@ -84,6 +84,14 @@ test('the key before it stays published until no token of it can be good', async
   await kidAt(w, gone)
 })
 
+test('a clock that is set back behind the first key locks nobody out: that key signs', async (t) => {
+  const w = await world(t)
+  const [first] = await publicKeys(w.db, w.clock.now)
+  assert.equal(await kidAt(w, after(w.clock.now, -10 * minute)), first?.kid)
+  await rotate(w.db, w.sealer, w.clock.now, w.settings)
+  assert.equal(await kidAt(w, after(w.clock.now, -10 * minute)), first?.kid)
+})
+
 test('a rotation while one is under way makes no third key', async (t) => {
   const w = await world(t)
   const signsFrom = await rotate(w.db, w.sealer, w.clock.now, w.settings)

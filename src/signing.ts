@@ -5,7 +5,7 @@
  * all must have it: Access brings it within the longest lease. The key before it stays published
  * until no token of it can be good.
  */
-import { desc, gt, isNull, lte, or, sql } from 'drizzle-orm'
+import { asc, desc, gt, isNull, lte, or, sql } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair, importPKCS8 } from 'jose'
 import { SignJWT } from 'jose'
 import type { Database } from './db/database.ts'
@@ -130,16 +130,27 @@ export async function signToken(
 }
 
 async function signingKey(db: Database, now: Date): Promise<Row> {
-  const [key] = await db
+  const [newest] = await db
     .select()
     .from(signingKeys)
     .where(lte(signingKeys.signsFrom, now))
     .orderBy(desc(signingKeys.signsFrom), signingKeys.id)
     .limit(1)
+  const key = newest ?? (await firstKey(db))
   if (!key || (key.retiresAt !== null && key.retiresAt <= now)) {
     throw new Error('there is no key to sign tokens with')
   }
   return key
+}
+
+/** Where none signs yet, the clock was set back: the first of them has signed already. */
+async function firstKey(db: Database): Promise<Row | undefined> {
+  const [first] = await db
+    .select()
+    .from(signingKeys)
+    .orderBy(asc(signingKeys.signsFrom), signingKeys.id)
+    .limit(1)
+  return first
 }
 
 /** Opened once a process: per sealer, because another sealer must not get what this one opened. */

@@ -1,6 +1,6 @@
 /**
- * A TCP proxy between a connector and its server: it can swallow what passes without closing, or
- * refuse connections.
+ * A TCP proxy between a connector and its server: it can swallow what passes without closing, hold
+ * it up, or refuse connections.
  */
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -10,7 +10,9 @@ export type SwallowingProxy = {
   swallow(): void
   /** From now on every connection is closed, and every new one as well. */
   cut(): void
-  /** What is sent from now on arrives again; connections that lost bytes are closed. */
+  /** From now on all that is sent arrives as much later, in its order. */
+  slow(byMs: number): void
+  /** What is sent from now on arrives again, and at once; connections that lost bytes are closed. */
   pass(): void
   close(): void
 }
@@ -18,6 +20,7 @@ export type SwallowingProxy = {
 export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
   let isSwallowing = false
   let isCut = false
+  let lateMs = 0
   const pairs = new Set<Socket>()
   const server = createServer((near) => {
     near.on('error', () => {})
@@ -28,13 +31,14 @@ export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
       [far, near],
     ] as const) {
       pairs.add(from)
+      const later = inOrder()
       from.on('data', (bytes) => {
-        if (!isSwallowing) to.write(bytes)
+        if (!isSwallowing) later(lateMs, () => to.destroyed || to.write(bytes))
       })
       // An end is bytes too: while packets are swallowed, nobody learns of it.
       from.on('close', () => {
         pairs.delete(from)
-        if (!isSwallowing) to.destroy()
+        if (!isSwallowing) later(lateMs, () => to.destroy())
       })
       from.on('error', () => {})
     }
@@ -54,14 +58,35 @@ export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
       isCut = true
       closeAll()
     },
+    slow: (byMs) => {
+      lateMs = byMs
+    },
     pass: () => {
       isSwallowing = false
       isCut = false
+      lateMs = 0
       closeAll()
     },
     close: () => {
       closeAll()
       server.close()
     },
+  }
+}
+
+/** Does one thing after the other, each not before its time. */
+function inOrder(): (waitMs: number, act: () => void) => void {
+  const waiting: { at: number; act: () => void }[] = []
+  const go = (): void => {
+    for (let next = waiting[0]; next; next = waiting[0]) {
+      const leftMs = next.at - performance.now()
+      if (leftMs > 0) return void setTimeout(go, leftMs)
+      waiting.shift()
+      next.act()
+    }
+  }
+  return (waitMs, act) => {
+    waiting.push({ at: performance.now() + waitMs, act })
+    if (waiting.length === 1) go()
   }
 }

@@ -59,7 +59,7 @@ const Sent = z.object({
  * An API server reduced to bindings: keeps what it is given, filters by labels, honours
  * preconditions, knows the namespaces `web` and `db`, and has every role but `absent`.
  */
-export async function cluster(t: TestContext) {
+export async function cluster(t: Pick<TestContext, 'after'>) {
   const objects = new Map<string, Binding>()
   const calls: string[] = []
   const refusals = new Map<string, number>()
@@ -127,6 +127,8 @@ export async function cluster(t: TestContext) {
   }
   return { ask, objects, calls, refusals, keep }
 }
+
+export type Cluster = Awaited<ReturnType<typeof cluster>>
 
 /** Roles over that cluster; `settled` waits until a run has been asked for and is over. */
 export function roles(t: TestContext, ask: ClusterApi, first: Access | null, everyMs = 20) {
