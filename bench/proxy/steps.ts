@@ -9,11 +9,11 @@ export type Figures = Record<string, number>
 export type Step = { id: string; measure(go: string, proxy: Started): Promise<Figures> }
 
 type Load = { requests: number; seconds: number; cpu: number; p50: number; p99: number }
-type Asked = { connections: number; seconds: number; times?: number }
+/** So much work, and not so long: a runtime that compiles as it goes is then equally warm. */
+type Asked = { connections: number; times: number }
 
 const gibibyte = 1024 ** 3
 const mebibyte = 1024 ** 2
-const bulk = { connections: 1, seconds: 60, times: 1 }
 
 export const steps: Step[] = [
   // First, in a process that has not yet done anything else.
@@ -36,38 +36,39 @@ async function watches(go: string, proxy: Started): Promise<Figures> {
 }
 
 async function smallGets(go: string, proxy: Started): Promise<Figures> {
-  await load(go, proxy, 'small', { connections: 16, seconds: 0.7 })
-  const one = await load(go, proxy, 'small', { connections: 1, seconds: 0.5 })
-  const many = await load(go, proxy, 'small', { connections: 16, seconds: 1.2 })
+  await load(go, proxy, 'small', { connections: 16, times: 12_000 })
+  const one = await load(go, proxy, 'small', { connections: 1, times: 3_000 })
+  const many = await load(go, proxy, 'small', { connections: 16, times: 16_000 })
   return {
-    oneCpu: (one.cpu / one.requests) * 1e6,
-    smallCpu: (many.cpu / many.requests) * 1e6,
+    oneCpu: microsecondsOf(one),
+    smallCpu: microsecondsOf(many),
     smallRate: many.requests / many.seconds,
     smallP99: many.p99,
   }
 }
 
 async function newConnections(go: string, proxy: Started): Promise<Figures> {
-  await load(go, proxy, 'dial', { connections: 16, seconds: 0.5 })
-  const { cpu, requests, seconds } = await load(go, proxy, 'dial', {
-    ...{ connections: 16, seconds: 1.2 },
-  })
-  return { dialCpu: (cpu / requests) * 1e6, dialRate: requests / seconds }
+  await load(go, proxy, 'dial', { connections: 16, times: 800 })
+  const measured = await load(go, proxy, 'dial', { connections: 16, times: 2_400 })
+  return { dialCpu: microsecondsOf(measured), dialRate: measured.requests / measured.seconds }
 }
 
 async function lists(go: string, proxy: Started): Promise<Figures> {
-  await load(go, proxy, 'list', { connections: 4, seconds: 0.3 })
-  const { cpu, requests, seconds } = await load(go, proxy, 'list', {
-    ...{ connections: 4, seconds: 1 },
-  })
-  return { listCpu: (cpu / requests) * 1e6, listRate: (requests * mebibyte) / seconds / 1e6 }
+  await load(go, proxy, 'list', { connections: 4, times: 120 })
+  const measured = await load(go, proxy, 'list', { connections: 4, times: 480 })
+  const { requests, seconds } = measured
+  return { listCpu: microsecondsOf(measured), listRate: (requests * mebibyte) / seconds / 1e6 }
+}
+
+function microsecondsOf({ cpu, requests }: Load): number {
+  return (cpu / requests) * 1e6
 }
 
 /** 1 GiB in one body; memory is flat where its peak stays near what it was before. */
 async function bulks(go: string, proxy: Started, kind: 'down' | 'up'): Promise<Figures> {
   forgetPeak(proxy.pid)
   const before = peakOf(proxy.pid)
-  const { cpu, seconds } = await load(go, proxy, kind, bulk)
+  const { cpu, seconds } = await load(go, proxy, kind, { connections: 1, times: 1 })
   return {
     [`${kind}Cpu`]: cpu,
     [`${kind}Rate`]: gibibyte / seconds / 1e6,
@@ -76,11 +77,10 @@ async function bulks(go: string, proxy: Started, kind: 'down' | 'up'): Promise<F
 }
 
 async function load(go: string, proxy: Started, kind: string, asked: Asked): Promise<Load> {
-  const { connections, seconds, times = 0 } = asked
-  const running = loading(go, proxy, kind, [
-    ...['-connections', String(connections)],
-    ...['-seconds', String(seconds), '-times', String(times)],
-  ])
+  const { connections, times } = asked
+  const each = String(times / connections)
+  const args = ['-connections', String(connections), '-times', each]
+  const running = loading(go, proxy, kind, args)
   const { code, stdout, stderr } = await running.ends()
   if (code !== 0) throw new Error(`the load ${kind} failed: ${stderr}`)
   return JSON.parse(stdout) as Load
