@@ -10,9 +10,12 @@ import { Refusal } from '../status.ts'
  * because some servers read `Impersonate_User` as `Impersonate-User`.
  */
 function speaksOfIdentity(name: string): boolean {
-  const letters = name.toLowerCase().replace(/[^a-z0-9]/g, '')
-  return letters.startsWith('impersonate') || letters.startsWith('xremote')
+  return ofIdentity.test(name)
 }
+
+/** Begins with one of these, whatever else stands between its letters. */
+const apart = (word: string) => [...word].join('[^a-z0-9]*')
+const ofIdentity = new RegExp(`^[^a-z0-9]*(?:${apart('impersonate')}|${apart('xremote')})`, 'i')
 
 /** Headers that name other headers, which a proxy on the way would then take away. */
 const naming = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer']

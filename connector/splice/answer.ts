@@ -95,9 +95,10 @@ function passedOn({ status, reason, fields }: AnswerHead): string {
   // RFC 9110 section 8.6: these have no length; a caller who believes one waits for a body, and
   // takes the next answer for it.
   const hasLength = status >= 200 && status !== 204
-  const kept = fields.filter(
-    ({ name }) => !hopByHop.has(name) && (hasLength || name !== 'content-length'),
-  )
-  const lines = kept.map(({ written, value }) => `${written}: ${value}\r\n`)
-  return `HTTP/1.1 ${status} ${reason}\r\n${lines.join('')}`
+  let lines = `HTTP/1.1 ${status} ${reason}\r\n`
+  for (const { name, written, value } of fields) {
+    if (hopByHop.has(name) || (!hasLength && name === 'content-length')) continue
+    lines += `${written}: ${value}\r\n`
+  }
+  return lines
 }

@@ -18,6 +18,7 @@ export type Asked = {
 }
 
 const maxPath = 300
+const none = new URLSearchParams()
 /** `/api/v1/…` or `/apis/GROUP/VERSION/…`, a namespace, a resource, a name, a subresource. */
 const form =
   /^\/(?:api|apis\/[^/]+)\/[^/]+\/(watch\/)?(?:namespaces\/([^/]+)\/(?!status$|finalize$))?([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?/
@@ -31,10 +32,11 @@ export function askedOf(
   { method, target }: Pick<Head, 'method' | 'target'>,
   upgrade: string | null,
 ): Asked {
-  const [path = '', ...query] = target.split('?')
+  const mark = target.indexOf('?')
+  const path = mark < 0 ? target : target.slice(0, mark)
   const [, old, namespace = null, kind = null, name = null, sub = null] =
     form.exec(unescaped(path)) ?? []
-  const parameters = new URLSearchParams(query.join('?'))
+  const parameters = mark < 0 ? none : new URLSearchParams(target.slice(mark + 1))
   const isOldWatch = old !== undefined
   const watches = isOldWatch || isSet(parameters, 'watch')
   const verb = isOldWatch ? 'watch' : verbOf(method, { hasName: name !== null, watches })
@@ -50,6 +52,7 @@ export function askedOf(
 
 /** The API server reads names unescaped, and so they are told. */
 function unescaped(path: string): string {
+  if (!path.includes('%')) return path
   try {
     return decodeURIComponent(path)
   } catch {

@@ -70,8 +70,7 @@ class Sending {
   }
 
   async #send(caller: Side, upstream: Side, lines: string, body: Body): Promise<void> {
-    await upstream.write(lines)
-    await pass(caller, upstream, body)
+    await pass(caller, upstream, body, lines)
     this.isDone = true
   }
 }
@@ -117,10 +116,10 @@ async function switchOver(exchange: Exchange, answer: AnswerHead): Promise<Outco
 
 async function passAnswer(exchange: Exchange, answer: AnswerHead, closes: boolean): Promise<void> {
   const { caller, upstream } = exchange
-  await caller.write(answerLines(answer, closes))
+  const lines = answerLines(answer, closes)
   try {
-    if (answer.framing.kind === 'until-close') await passAll(upstream, caller)
-    else await pass(upstream, caller, answerBody(answer.framing))
+    if (answer.framing.kind === 'until-close') await passAll(upstream, caller, lines)
+    else await pass(upstream, caller, answerBody(answer.framing), lines)
   } catch {
     // Also when the API server's chunks can not be read: the caller has part of an answer, and
     // nothing that is said now would be understood.

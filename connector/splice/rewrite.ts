@@ -2,7 +2,7 @@
  * Writes the head of a request anew towards the API server. Nothing of the caller's head goes on
  * but its method, its path, and the values of the headers named here.
  */
-import { listOf, valuesOf, type Field, type Head } from '../door/http1.ts'
+import { listOf, valuesOf, type Head } from '../door/http1.ts'
 import { Refusal } from '../status.ts'
 
 /** An allow-list: what is not known to be harmless and of use to the API server stays out. */
@@ -84,28 +84,20 @@ export type OwnLines = {
 }
 
 export function requestLines(head: Head, own: OwnLines, upgrade: string | null): string {
-  const kept = head.fields.filter(
-    ({ name }) =>
-      passedOn.has(name) ||
-      name.startsWith(kubectlPrefix) ||
-      (upgrade !== null && ofUpgrades.has(name)),
-  )
-  return [
-    `${head.method} ${head.target} HTTP/1.1\r\n`,
-    `Host: ${own.host}\r\n`,
-    own.credential === null ? '' : `Authorization: Bearer ${own.credential}\r\n`,
-    own.identity,
-    `Audit-ID: ${own.auditId}\r\n`,
-    own.address === null ? '' : `X-Forwarded-For: ${own.address}\r\n`,
-    ...kept.map(line),
-    framingLine(head),
-    upgrade === null ? '' : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`,
-    '\r\n',
-  ].join('')
+  let lines = `${head.method} ${head.target} HTTP/1.1\r\nHost: ${own.host}\r\n`
+  if (own.credential !== null) lines += `Authorization: Bearer ${own.credential}\r\n`
+  lines += `${own.identity}Audit-ID: ${own.auditId}\r\n`
+  if (own.address !== null) lines += `X-Forwarded-For: ${own.address}\r\n`
+  for (const { name, written, value } of head.fields) {
+    if (isPassedOn(name, upgrade !== null)) lines += `${written}: ${value}\r\n`
+  }
+  lines += framingLine(head)
+  if (upgrade !== null) lines += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  return `${lines}\r\n`
 }
 
-function line({ written, value }: Field): string {
-  return `${written}: ${value}\r\n`
+function isPassedOn(name: string, upgrades: boolean): boolean {
+  return passedOn.has(name) || name.startsWith(kubectlPrefix) || (upgrades && ofUpgrades.has(name))
 }
 
 function framingLine({ framing }: Head): string {

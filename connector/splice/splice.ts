@@ -36,13 +36,13 @@ export class Side {
   readonly #finished: Promise<void>
   readonly #queue: Buffer[] = []
   #queuedBytes = 0
+  #isPaused = false
   #ended = false
   #closed = false
   #discards = false
   #reader: ((bytes: Buffer | null) => void) | null = null
   #writers: (() => void)[] = []
-  /** Writes that the system has not yet taken, and who waits until it has. */
-  #unsent = 0
+  /** Who waits until the system has taken all that was written. */
   readonly #flushers: (() => void)[] = []
 
   constructor(socket: Duplex) {
@@ -76,7 +76,7 @@ export class Side {
     const bytes = this.#queue.shift()
     if (bytes) {
       this.#queuedBytes -= bytes.length
-      if (!this.#isFull) this.#socket.resume()
+      if (this.#isPaused && !this.#isFull) this.#resume()
       return Promise.resolve(bytes)
     }
     if (this.isOver || this.#discards) return Promise.resolve(null)
@@ -96,8 +96,7 @@ export class Side {
   async write(bytes: Buffer | string): Promise<void> {
     if (this.#closed) throw new Gone()
     this.given += bytes.length
-    this.#unsent += 1
-    const hasRoom = this.#socket.write(bytes, 'latin1', () => this.#sent())
+    const hasRoom = this.#socket.write(bytes, 'latin1', this.#sent)
     if (hasRoom) return
     await new Promise<void>((resolve) => this.#writers.push(resolve))
     if (this.#closed) throw new Gone()
@@ -105,7 +104,7 @@ export class Side {
 
   /** Resolves when nothing that was written waits here any more, or never will go. */
   async flushed(): Promise<void> {
-    while (this.#unsent > 0 && !this.#closed) {
+    while (this.#socket.writableLength > 0 && !this.#closed) {
       await new Promise<void>((resolve) => this.#flushers.push(resolve))
     }
   }
@@ -131,7 +130,7 @@ export class Side {
     this.#queue.length = 0
     this.#queuedBytes = 0
     this.#tellReader(null)
-    this.#socket.resume()
+    this.#resume()
     this.end()
     await this.#closesSoon()
   }
@@ -154,8 +153,18 @@ export class Side {
     if (this.#discards || this.#tellReader(bytes)) return
     this.#queue.push(bytes)
     this.#queuedBytes += bytes.length
-    if (this.#isFull) this.#socket.pause()
+    if (this.#isFull) this.#pause()
     this.onUnasked?.()
+  }
+
+  #pause(): void {
+    this.#isPaused = true
+    this.#socket.pause()
+  }
+
+  #resume(): void {
+    this.#isPaused = false
+    this.#socket.resume()
   }
 
   #end(): void {
@@ -189,9 +198,9 @@ export class Side {
     return this.#queuedBytes >= maxQueuedBytes || this.#queue.length >= maxQueuedPieces
   }
 
-  #sent(): void {
-    this.#unsent -= 1
-    if (this.#unsent === 0) this.#releaseFlushers()
+  /** One for all writes: to make one for each is a price that each request pays. */
+  readonly #sent = (): void => {
+    if (this.#flushers.length > 0 && this.#socket.writableLength === 0) this.#releaseFlushers()
   }
 
   #releaseFlushers(): void {
@@ -244,19 +253,34 @@ class Gathered {
   }
 }
 
-/** Passes one body on, and nothing of what follows it. @throws {Gone} when it was cut short. */
-export async function pass(from: Side, to: Side, body: Body): Promise<void> {
+/**
+ * Passes one body on behind its head, and nothing of what follows it. What of it has come already
+ * goes with the head: a write is a record of TLS and a packet, and costs more than all else here.
+ *
+ * @throws {Gone} when it was cut short.
+ */
+export async function pass(from: Side, to: Side, body: Body, head: string): Promise<void> {
+  let before = head
   while (!body.done) {
+    if (before !== '' && !from.hasUnread) {
+      await to.write(before)
+      before = ''
+    }
     const bytes = await from.read()
     if (bytes === null) throw new Gone()
     const taken = body.take(bytes)
     from.unread(bytes.subarray(taken))
-    if (taken > 0) await to.write(taken === bytes.length ? bytes : bytes.subarray(0, taken))
+    const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)
+    if (before !== '') await to.write(Buffer.concat([Buffer.from(before, 'latin1'), passed]))
+    else if (taken > 0) await to.write(passed)
+    before = ''
   }
+  if (before !== '') await to.write(before)
 }
 
 /** Passes on what comes until it properly ends. @throws {Gone} when it was cut short. */
-export async function passAll(from: Side, to: Side): Promise<void> {
+export async function passAll(from: Side, to: Side, head = ''): Promise<void> {
+  if (head !== '') await to.write(head)
   for (let bytes = await from.read(); bytes !== null; bytes = await from.read()) {
     await to.write(bytes)
   }

@@ -1,0 +1,3 @@
+module infra/bench
+
+go 1.26
