@@ -402,8 +402,9 @@ export class Run {
         const { id: session, userId: user } = credential
         const standing = groupsOf(this.#driver.state, { user, destination })
         const isExpected = standing.size > 0 && !this.#driver.state.ended.has(session)
+        const patience = isExpected ? until : 0
         let knocked = await this.#callers.knock(credential, door)
-        while (isExpected && !knocked.isIn && this.#history.now < until) {
+        while (!knocked.isIn && this.#history.now < patience) {
           await pause(200)
           // What let them in may be over meanwhile.
           await this.#driver.follow().catch(() => {})
