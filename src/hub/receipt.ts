@@ -131,8 +131,9 @@ export class Receipt {
   state(now: Date): LinkState {
     if (this.links > 0) return 'linked'
     const age = now.getTime() - this.#polledAt.getTime()
-    const isPolling = this.#polledAt >= this.unlinkedAt && age <= this.#leaseSeconds * 500
-    return isPolling ? 'polling' : 'silent'
+    // A clock that was set back says nothing of when that was: the next poll does.
+    const isRecent = age >= 0 && age <= this.#leaseSeconds * 500
+    return isRecent && this.#polledAt >= this.unlinkedAt ? 'polling' : 'silent'
   }
 
   /** Whether it may still let somebody in, or hold something open. */

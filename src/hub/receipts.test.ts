@@ -73,6 +73,22 @@ test('a connector that is gone is named until its lease has ended', async (t) =>
   assert.deepEqual((await w.client.destinations.receipt(query)).connectors, [])
 })
 
+test('a clock that is set back makes nobody who is gone one who polls, and a receipt does not wait for them', async () => {
+  let now = new Date()
+  const receipts = new Receipts(() => now)
+  const gone = receipts.polled('prod', 'gone', {})
+  const there = receipts.polled('prod', 'there', {})
+  const destination = { id: 'prod', name: 'prod' }
+  const lease = { leaseSeconds: 360, onLeaseEnd: 'cut' } as const
+  const head = { destination, epoch: 'one', revision: 1, issuer: '', signingKeys: [], ...lease }
+  for (const receipt of [gone, there]) receipt.sent(head)
+  assert.deepEqual([receipts.state('prod'), gone.state(now)], ['polling', 'polling'])
+  now = new Date(now.getTime() - 300_000)
+  assert.equal(gone.state(now), 'silent')
+  receipts.polled('prod', 'there', {})
+  assert.deepEqual([there.state(now), gone.state(now)], ['polling', 'silent'])
+})
+
 test('L11: instances that one connector invents make nobody forget those of another', async () => {
   const now = new Date()
   const receipts = new Receipts(() => now)
