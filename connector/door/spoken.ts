@@ -14,7 +14,7 @@ function speaksOfIdentity(name: string): boolean {
 }
 
 /** Begins with one of these, whatever else stands between its letters. */
-const apart = (word: string) => [...word].join('[^a-z0-9]*')
+const apart = (word: string) => word.split('').join('[^a-z0-9]*')
 const ofIdentity = new RegExp(`^[^a-z0-9]*(?:${apart('impersonate')}|${apart('xremote')})`, 'i')
 
 /** Headers that name other headers, which a proxy on the way would then take away. */
