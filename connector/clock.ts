@@ -14,26 +14,23 @@ const driftMs = 20
  * the jump of the wall clock that `HeldAccess` looks for is all there is.
  */
 class BootClock implements Clock {
-  #drift = this.#measureDrift()
+  #drift = Date.now() - performance.now()
   /** What the monotonic clock lacks. */
   #lacking = bootMs() - performance.now()
 
   elapsed(): number {
-    const drift = this.#measureDrift()
+    const monotonic = performance.now()
+    const drift = Date.now() - monotonic
     if (Math.abs(drift - this.#drift) > driftMs) {
       this.#drift = drift
       // Never backwards: the file tells hundredths of a second, and a lease must not grow.
       this.#lacking = Math.max(this.#lacking, bootMs() - performance.now())
     }
-    return performance.now() + this.#lacking
+    return monotonic + this.#lacking
   }
 
   wall(): number {
     return Date.now()
-  }
-
-  #measureDrift(): number {
-    return Date.now() - performance.now()
   }
 }
 

@@ -77,7 +77,8 @@ export class UpstreamPool {
     if (isFull || side.isOver || side.hasUnread) return side.destroy()
     const kept = { side, userId, target, timer: setTimeout(() => side.destroy(), keptMs) }
     kept.timer.unref()
-    this.#kept.set(userId, [...own, kept])
+    own.push(kept)
+    this.#kept.set(userId, own)
     this.#count += 1
     side.onOver = () => this.#drop(userId, kept)
     // Nothing was asked, so whatever comes is an answer to somebody else's question.
@@ -85,7 +86,8 @@ export class UpstreamPool {
   }
 
   close(): void {
-    for (const own of this.#kept.values()) for (const { side } of own) side.destroy()
+    // Of a copy: each that is destroyed leaves the list that it stands in.
+    for (const { side } of [...this.#kept.values()].flat()) side.destroy()
   }
 
   #take(userId: string): Kept | null {
@@ -102,10 +104,10 @@ export class UpstreamPool {
 
   #forget(userId: string, kept: Kept): void {
     const own = this.#kept.get(userId) ?? []
-    const left = own.filter((other) => other !== kept)
-    if (left.length === own.length) return
-    if (left.length > 0) this.#kept.set(userId, left)
-    else this.#kept.delete(userId)
+    const at = own.lastIndexOf(kept)
+    if (at < 0) return
+    own.splice(at, 1)
+    if (own.length === 0) this.#kept.delete(userId)
     this.#count -= 1
     clearTimeout(kept.timer)
     kept.side.onOver = null
