@@ -122,7 +122,9 @@ export class Proxy {
       this.#judgeAgain(admitted)
       const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
       const upstream = await held.connect(this.#pool)
-      const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
+      const { answerMs } = this.limits
+      const exchange = { caller, upstream: upstream.side, head, lines, upgrade, answerMs }
+      const outcome = await carry(exchange)
       if (outcome.upstreamStays) held.giveBack(this.#pool)
       // Until all of it is on its way to the caller, it is a stream: counted, and severed, as one.
       await caller.flushed()
