@@ -1,6 +1,7 @@
 /** The server's numbers, for whoever collects metrics. No name of anybody is in them. */
 import type { Who } from './call.ts'
 import type { LinkNumbers } from './hub/hub.ts'
+import { logFailures } from './wire/log.ts'
 import { counter, counters, gauge } from './wire/prometheus.ts'
 
 /** Requests answered, by who may send them and by the class of their answer's status. */
@@ -33,5 +34,6 @@ export function metricsText(requests: RequestCounts, numbers: LinkNumbers): stri
     counter('infra_receipts_total', 'acknowledgements of access by connectors', receipts),
     counter('infra_streams_severed_total', 'streams that connectors cut for them', severed),
     counters('infra_requests_total', 'requests answered, by whom they are for', answered),
+    counter('infra_log_failures_total', 'times that the log could not be written', logFailures()),
   ].join('')
 }

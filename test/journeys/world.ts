@@ -210,7 +210,12 @@ export class World {
   }
 }
 
-export type ConnectorOptions = { env?: Environment; server?: string }
+export type ConnectorOptions = {
+  env?: Environment
+  server?: string
+  /** What starts the connector in its place, and becomes it. */
+  through?: string[]
+}
 
 export class Connector {
   readonly name: string
@@ -241,7 +246,8 @@ export class Connector {
   /** Starts the process, and waits until it serves and has Access unless told not to. */
   async start({ untilReady = true }: { untilReady?: boolean } = {}): Promise<Running> {
     const kubeconfig = await this.#world.cluster.connectorKubeconfig()
-    this.running = new Running([...productCommand(), 'connector'], {
+    const { through = [] } = this.#options
+    this.running = new Running([...through, ...productCommand(), 'connector'], {
       ...clean(),
       INFRA_SERVER: this.#options.server ?? this.#world.url,
       INFRA_SERVER_CA_FILE: this.#world.caFile,

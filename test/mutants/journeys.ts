@@ -12,13 +12,6 @@ export const ofJourneys: Mutant[] = breaksOf(
       build: true,
     },
     {
-      name: 'R6: the clock is not asked before bytes pass',
-      old: `const beforeBytes = () => deadlines.catchUp()`,
-      new: `const beforeBytes = () => void deadlines`,
-      tests: ['test/journeys/suspended.test.ts'],
-      build: true,
-    },
-    {
       name: 'P1: bindings are kept by nobody',
       old: `this.#roles.changed()`,
       new: `void this.#roles`,
