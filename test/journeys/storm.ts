@@ -1,5 +1,5 @@
 /**
- * A thousand connectors as far as their server can tell: the product's own link, with its own pace,
+ * Many connectors as far as their server can tell: the product's own link, with its own pace,
  * a socket and a key each, and in place of a cluster one stream that a user has open.
  */
 import { randomUUID } from 'node:crypto'
