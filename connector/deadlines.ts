@@ -28,6 +28,8 @@ export class Deadlines {
   #stopped = false
   /** The expiry that comes next, in server time. */
   #expiry: number | null = null
+  /** When the timer is to fire, in ms of `elapsed`. */
+  #dueAt = 0
 
   /** Starts to watch, and goes on until `stop`. */
   constructor(parts: Deadlined) {
@@ -48,6 +50,14 @@ export class Deadlines {
     return severed
   }
 
+  /**
+   * Looks now, should the timer be late. A process that was stopped, or a machine that was, finds
+   * the bytes that waited in its sockets before it finds its timers: asked before they pass.
+   */
+  catchUp(): void {
+    if (!this.#stopped && this.#parts.clock.elapsed() >= this.#dueAt) this.check()
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
     this.#stopped = true
@@ -64,7 +74,9 @@ export class Deadlines {
     // A change may come between an expiry and its timer, and moves on to the expiry after it.
     this.#overdue = this.#isExpired()
     this.#expiry = this.#parts.access.nextExpiry()
-    this.#timer = setTimeout(() => this.check(), this.#wait())
+    const waitMs = this.#wait()
+    this.#dueAt = this.#parts.clock.elapsed() + waitMs
+    this.#timer = setTimeout(() => this.check(), waitMs)
     this.#timer.unref()
   }
 

@@ -5,6 +5,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../src/wire/address.ts'
+import { logFailures } from '../src/wire/log.ts'
 import {
   by,
   counter,
@@ -93,6 +94,7 @@ export function metricsText(facts: Facts): string {
     counters('infra_polls_total', 'polls, by what came of them', polls),
     gauge('infra_access_revision', 'the newest access that is enforced', facts.revision),
     gauge('infra_cluster_problems', 'what is wrong in the cluster', facts.problems),
+    counter('infra_log_failures_total', 'times that the log could not be written', logFailures()),
   ].join('')
 }
 

@@ -85,7 +85,9 @@ class Connector {
     const upstream = () => cluster.target()
     const { streamLog, limits } = settings
     const door = new Door({ access })
-    this.#proxy = new Proxy({ door, streams, access, upstream, log, streamLog, limits })
+    const beforeBytes = () => deadlines.catchUp()
+    const parts = { door, streams, access, upstream, log, streamLog, limits, beforeBytes }
+    this.#proxy = new Proxy(parts)
     this.#roles = new Roles({
       ask: cluster.ask,
       current: () => this.#current(),

@@ -62,6 +62,7 @@ const Fields = z.object({
   INFRA_HEAD_TIMEOUT: Duration.describe('how long each may take: a handshake, the wait for the first request, a head'),
   INFRA_IDLE_TIMEOUT: Duration.describe('how long a connection may be quiet between requests; one with a request open may be for ever'),
   INFRA_DIAL_TIMEOUT: Duration.describe('how long it may take to connect to the API server'),
+  INFRA_ANSWER_TIMEOUT: Duration.describe('how long the API server may take to begin an answer to what is no watch, log, shell or the like, once it has all of the request'),
   KUBECONFIG: File.optional().describe('how to reach the API server; absent: the service account of the pod'),
 })
 type Fields = z.output<typeof Fields>
@@ -173,6 +174,7 @@ function defaultsOf(env: Environment): Partial<Record<Name, string>> {
     INFRA_HEAD_TIMEOUT: `${defaultLimits.headMs / 1000}s`,
     INFRA_IDLE_TIMEOUT: `${defaultLimits.idleMs / 1000}s`,
     INFRA_DIAL_TIMEOUT: `${defaultLimits.dialMs / 1000}s`,
+    INFRA_ANSWER_TIMEOUT: `${defaultLimits.answerMs / 1000}s`,
   }
 }
 
@@ -185,6 +187,7 @@ function limitsOf(fields: Fields): Limits {
     headMs: fields.INFRA_HEAD_TIMEOUT * 1000,
     idleMs: fields.INFRA_IDLE_TIMEOUT * 1000,
     dialMs: fields.INFRA_DIAL_TIMEOUT * 1000,
+    answerMs: fields.INFRA_ANSWER_TIMEOUT * 1000,
   }
 }
 

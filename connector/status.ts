@@ -31,6 +31,7 @@ const reasons: Record<number, string> = {
   429: 'TooManyRequests',
   502: 'ServiceUnavailable',
   503: 'ServiceUnavailable',
+  504: 'Timeout',
 }
 
 /**

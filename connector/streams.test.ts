@@ -145,6 +145,24 @@ test('R6: a lease that ends, and a clock that jumps, sever by the clock alone', 
   }
 })
 
+test('R6: whoever is asked before bytes pass looks at a clock that went on while nothing ran, and at no other time', (t) => {
+  const { held, streams, hold, clock, severed } = holding()
+  const deadlines = new Deadlines({ access: held, streams, clock })
+  t.after(() => deadlines.stop())
+  hold('u-ana', 'infra:role:view')
+  let looks = 0
+  const recheck = streams.recheck.bind(streams)
+  streams.recheck = (access) => {
+    looks += 1
+    return recheck(access)
+  }
+  deadlines.catchUp()
+  assert.equal(looks, 0)
+  clock.pass(360_000)
+  deadlines.catchUp()
+  assert.deepEqual([looks, severed], [1, ['u-ana']])
+})
+
 test('deadlines are met without being asked', async (t) => {
   const held = new HeldAccess(systemClock)
   const streams = new Streams()

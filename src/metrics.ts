@@ -5,7 +5,7 @@ import type { Store } from './db/database.ts'
 import { fromDatabase } from './db/errors.ts'
 import type { LinkNumbers } from './hub/hub.ts'
 import { type Survey, survey } from './survey.ts'
-import { log } from './wire/log.ts'
+import { log, logFailures } from './wire/log.ts'
 import { by, counter, counters, gauge, gauges } from './wire/prometheus.ts'
 
 /** Requests answered, by who may send them and by the class of their answer's status. */
@@ -131,5 +131,8 @@ function requestsText(requests: RequestCounts): string {
     { who, status },
     count,
   ])
-  return counters('infra_requests_total', 'requests answered, by whom they are for', answered)
+  return [
+    counters('infra_requests_total', 'requests answered, by whom they are for', answered),
+    counter('infra_log_failures_total', 'times that the log could not be written', logFailures()),
+  ].join('')
 }

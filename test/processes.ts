@@ -139,10 +139,11 @@ export async function run(
 export async function until<T>(
   what: string,
   look: () => T | null | undefined | false | Promise<T | null | undefined | false>,
+  withinMs = patienceMs,
 ): Promise<T> {
   const patience = new AbortController()
   // A look that hangs is bounded, too.
-  const over = setTimeout(() => patience.abort(new Error(`never happened: ${what}`)), patienceMs)
+  const over = setTimeout(() => patience.abort(new Error(`never happened: ${what}`)), withinMs)
   const ended = new Promise<never>((_, reject) => {
     patience.signal.addEventListener('abort', () => reject(patience.signal.reason as Error))
   })

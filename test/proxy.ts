@@ -1,44 +1,59 @@
 /**
- * A TCP proxy between a connector and its server: it can swallow what passes without closing, hold
- * it up, or refuse connections.
+ * A TCP proxy between two of our processes: it can swallow what passes without closing, in one
+ * direction or in both, let it trickle, or refuse connections.
  */
 import { connect, createServer, type Socket } from 'node:net'
 
+/** Whom what is swallowed was meant for: who dialled (`near`), who was dialled (`far`), or both. */
+export type Towards = 'near' | 'far' | 'both'
+
 export type SwallowingProxy = {
   port: number
-  /** From now on nothing that either side sends arrives, and nobody is told. */
-  swallow(): void
+  /** From now on nothing that is sent that way arrives, and nobody is told; new connections too. */
+  swallow(towards?: Towards): void
+  /** The same of the connections that are open now, and of no other. */
+  swallowOpen(towards: Towards): void
+  /** What is sent from now on arrives so much later, in pieces of at most so many bytes. */
+  slow(delayMs: number, pieceBytes?: number): void
   /** From now on every connection is closed, and every new one as well. */
   cut(): void
-  /** From now on all that is sent arrives as much later, in its order. */
-  slow(byMs: number): void
-  /** What is sent from now on arrives again, and at once; connections that lost bytes are closed. */
+  /** What is sent from now on arrives again, at once; connections that lost bytes are closed. */
   pass(): void
   close(): void
 }
 
+type Way = { from: Socket; to: Socket; towards: Towards; isSwallowed: boolean }
+
+/** How far apart the pieces of one delayed chunk arrive. */
+const betweenPiecesMs = 5
+
 export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
-  let isSwallowing = false
+  let swallowed: Towards | null = null
+  let slowness: { delayMs: number; pieceBytes: number } | null = null
   let isCut = false
-  let lateMs = 0
-  const pairs = new Set<Socket>()
+  const ways = new Set<Way>()
+  const isLost = ({ towards, isSwallowed }: Way) =>
+    isSwallowed || swallowed === 'both' || swallowed === towards
   const server = createServer((near) => {
     near.on('error', () => {})
     if (isCut) return near.destroy()
     const far = connect(targetPort, '127.0.0.1')
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [from, to, towards] of [
+      [near, far, 'far'],
+      [far, near, 'near'],
     ] as const) {
-      pairs.add(from)
-      const later = inOrder()
-      from.on('data', (bytes) => {
-        if (!isSwallowing) later(lateMs, () => to.destroyed || to.write(bytes))
+      const way: Way = { from, to, towards, isSwallowed: false }
+      const later = new Later()
+      ways.add(way)
+      from.on('data', (bytes: Buffer) => {
+        if (isLost(way)) return
+        if (slowness) later.pieces(bytes, slowness, (piece) => to.write(piece))
+        else later.after((): void => void to.write(bytes))
       })
       // An end is bytes too: while packets are swallowed, nobody learns of it.
       from.on('close', () => {
-        pairs.delete(from)
-        if (!isSwallowing) later(lateMs, () => to.destroy())
+        ways.delete(way)
+        if (!isLost(way)) later.after(() => to.destroy())
       })
       from.on('error', () => {})
     }
@@ -47,24 +62,32 @@ export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
   const closeAll = () => {
-    for (const socket of pairs) socket.destroy()
+    for (const { from, to } of ways) {
+      from.destroy()
+      to.destroy()
+    }
   }
   return {
     port: address.port,
-    swallow: () => {
-      isSwallowing = true
+    swallow: (towards = 'both') => {
+      swallowed = towards
+    },
+    swallowOpen: (towards) => {
+      for (const way of ways) {
+        way.isSwallowed ||= towards === 'both' || towards === way.towards
+      }
+    },
+    slow: (delayMs, pieceBytes = Infinity) => {
+      slowness = { delayMs, pieceBytes }
     },
     cut: () => {
       isCut = true
       closeAll()
     },
-    slow: (byMs) => {
-      lateMs = byMs
-    },
     pass: () => {
-      isSwallowing = false
+      swallowed = null
+      slowness = null
       isCut = false
-      lateMs = 0
       closeAll()
     },
     close: () => {
@@ -74,19 +97,40 @@ export async function startProxy(targetPort: number): Promise<SwallowingProxy> {
   }
 }
 
-/** Does one thing after the other, each not before its time. */
-function inOrder(): (waitMs: number, act: () => void) => void {
-  const waiting: { at: number; act: () => void }[] = []
-  const go = (): void => {
-    for (let next = waiting[0]; next; next = waiting[0]) {
-      const leftMs = next.at - performance.now()
-      if (leftMs > 0) return void setTimeout(go, leftMs)
-      waiting.shift()
-      next.act()
+/** What one direction still has to deliver, in order. */
+class Later {
+  /** When the last of what waits is due, by `performance.now()`. */
+  #dueAt = 0
+  #waiting = 0
+
+  pieces(
+    bytes: Buffer,
+    { delayMs, pieceBytes }: { delayMs: number; pieceBytes: number },
+    deliver: (piece: Buffer) => void,
+  ): void {
+    const size = Math.min(bytes.length, pieceBytes)
+    let dueAt = performance.now() + delayMs
+    for (let at = 0; at < bytes.length; at += size) {
+      const piece = bytes.subarray(at, at + size)
+      this.#at(dueAt, () => deliver(piece))
+      dueAt = this.#dueAt + betweenPiecesMs
     }
   }
-  return (waitMs, act) => {
-    waiting.push({ at: performance.now() + waitMs, act })
-    if (waiting.length === 1) go()
+
+  /** Behind all that waits; at once where nothing does. */
+  after(act: () => void): void {
+    if (this.#waiting === 0) act()
+    else this.#at(this.#dueAt, act)
+  }
+
+  #at(dueAt: number, act: () => void): void {
+    // Timers of the same length fire in the order in which they were set; a millisecond apart, any.
+    this.#dueAt = Math.max(this.#dueAt + 1, dueAt)
+    this.#waiting += 1
+    const timer = setTimeout(() => {
+      this.#waiting -= 1
+      act()
+    }, this.#dueAt - performance.now())
+    timer.unref()
   }
 }

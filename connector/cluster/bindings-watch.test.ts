@@ -38,6 +38,23 @@ test('both kinds of binding are watched, by the labels of this destination', asy
   assert.equal(touched, 1)
 })
 
+test('a watch that breaks is a reason to look, once: the API server may be gone', async (t) => {
+  let touched = 0
+  let begun = 0
+  const again = Promise.withResolvers<void>()
+  const follow: Follow = async () => {
+    begun += 1
+    // Both kinds, each for the second time.
+    if (begun === 4) again.resolve()
+    throw new Error('ECONNREFUSED')
+  }
+  const watch = new BindingsWatch(follow, () => (touched += 1))
+  t.after(() => watch.close())
+  watch.begin('d1')
+  await again.promise
+  assert.equal(touched, 2)
+})
+
 test('a watch that ends is begun anew', async (t) => {
   const { begun, follow, begin } = watches()
   const watch = new BindingsWatch(follow, () => {})

@@ -40,6 +40,8 @@ export class BindingsWatch {
         this.#touched()
       }
       await this.#follow(path, heard, signal).catch(() => {})
+      // An API server that is gone is noticed by this first, and told by whoever looks.
+      if (failures === 0 && !signal.aborted) this.#touched()
       await pause(backoff(failures, { firstMs: 1000, mostMs: 60_000 }), signal)
     }
   }

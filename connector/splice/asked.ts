@@ -17,6 +17,8 @@ export type Asked = {
   isLong: boolean
 }
 
+/** To these the API server sets no limit of its own: they end when whoever asked has enough. */
+const unhurried = /\/(?:attach|exec|log|portforward|proxy)$/
 const maxPath = 300
 const none = new URLSearchParams()
 /** `/api/v1/…` or `/apis/GROUP/VERSION/…`, a namespace, a resource, a name, a subresource. */
@@ -48,6 +50,11 @@ export function askedOf(
     name,
     isLong: upgrade !== null || watches || isSet(parameters, 'follow'),
   }
+}
+
+/** Whether its answer may be long in coming, or never begin, with nothing being wrong. */
+export function mayTakeLong({ isLong, resource }: Asked): boolean {
+  return isLong || (resource !== null && unhurried.test(resource))
 }
 
 /** The API server reads names unescaped, and so they are told. */

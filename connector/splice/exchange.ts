@@ -1,6 +1,7 @@
 /** One request carried to the API server, and its answer carried back. */
 import { answerLines, interimLines, leadsAway, readAnswer, switchLines } from './answer.ts'
 import type { AnswerHead } from './answer.ts'
+import { askedOf, mayTakeLong } from './asked.ts'
 import { answerBody, requestBody, type Body } from './body.ts'
 import { valuesOf, type Head } from '../door/http1.ts'
 import { Gone, pass, passAll, readHead, splice, type Side } from './splice.ts'
@@ -14,6 +15,8 @@ export type Exchange = {
   lines: string
   /** The protocol that the caller asks to be upgraded to. */
   upgrade: string | null
+  /** How long an answer may be in coming to what is answered soon or never. */
+  answerMs: number
 }
 
 /** Which of the two connections may carry another request. */
@@ -25,6 +28,7 @@ export type Outcome = {
 }
 
 const neitherStays: Outcome = { callerStays: false, upstreamStays: false }
+const late = 'the API server of this cluster has taken the request and does not answer'
 const elsewhere =
   'the API server of this cluster redirects to another place, which is not passed on'
 /** Interim answers (1xx) before the answer itself. The API server has no use for more. */
@@ -39,8 +43,10 @@ const maxInterim = 16
 export async function carry(exchange: Exchange): Promise<Outcome> {
   const { upstream, head, upgrade } = exchange
   const sending = new Sending(exchange)
+  const waiting = new Waiting(exchange, sending)
   try {
     const answer = await finalAnswer(exchange)
+    waiting.end()
     if (answer.status === 101) return await switchOver(exchange, answer)
     const callerStays = head.keepAlive && answer.framing.kind !== 'until-close' && sending.isDone
     // A refused upgrade ends the connection: what the caller sent behind it was meant for another
@@ -51,7 +57,9 @@ export async function carry(exchange: Exchange): Promise<Outcome> {
     const isClean = sending.isDone && !upstream.hasUnread
     return isClean ? outcome : { ...outcome, upstreamStays: false }
   } catch (error) {
-    throw error instanceof Refusal ? (sending.fault ?? error) : error
+    throw error instanceof Refusal ? (sending.fault ?? waiting.fault ?? error) : error
+  } finally {
+    waiting.end()
   }
 }
 
@@ -72,6 +80,30 @@ class Sending {
   async #send(caller: Side, upstream: Side, lines: string, body: Body): Promise<void> {
     await pass(caller, upstream, body, lines)
     this.isDone = true
+  }
+}
+
+/**
+ * Gives up an answer that does not begin: behind a network that swallows, a request would hang for
+ * as long as TCP sends it again, a quarter of an hour and more.
+ */
+class Waiting {
+  fault: Refusal | null = null
+  readonly #timer: NodeJS.Timeout
+
+  constructor(exchange: Exchange, sending: Sending) {
+    this.#timer = setInterval(() => this.#look(exchange, sending), exchange.answerMs)
+  }
+
+  end(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** What it asks is looked at only now: most requests are answered long before. */
+  #look({ upstream, head, upgrade }: Exchange, sending: Sending): void {
+    if (!sending.isDone || mayTakeLong(askedOf(head, upgrade))) return
+    this.fault = new Refusal(504, late)
+    upstream.destroy()
   }
 }
 

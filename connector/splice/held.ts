@@ -13,6 +13,8 @@ export type HeldParts = {
   streams: Streams
   /** How many one user may have open. */
   most: number
+  /** Called before bytes pass in either direction: it may sever. */
+  beforeBytes: () => void
 }
 
 export class Held {
@@ -21,6 +23,7 @@ export class Held {
   severed: string | null = null
   readonly #caller: Side
   readonly #userId: string
+  readonly #beforeBytes: () => void
   #upstream: Upstream | null = null
   #giveUp: () => void = () => {}
   /** What the connection to the API server had carried before this stream had it. */
@@ -28,13 +31,14 @@ export class Held {
   #carried = { up: 0, down: 0 }
 
   /** @throws {Refusal} 429 when the user has as many open as one may have. */
-  constructor({ caller, place, admitted, streams, most }: HeldParts) {
+  constructor({ caller, place, admitted, streams, most, beforeBytes }: HeldParts) {
     const { userId, sessionId, groups } = admitted
     if (streams.countOf(userId) >= most) {
       throw new Refusal(429, `you have ${most} requests open in this cluster, which is the most`)
     }
     this.#caller = caller
     this.#userId = userId
+    this.#beforeBytes = beforeBytes
     const sever = (reason: string) => {
       this.severed = reason
       this.#destroy()
@@ -44,10 +48,12 @@ export class Held {
     place.busy()
     // A caller who is gone wants no answer; what is left of it would be read for nobody.
     caller.onOver = () => this.#destroy()
+    caller.onArrival = beforeBytes
     this.release = () => {
       forget()
       place.idle(userId)
       caller.onOver = null
+      caller.onArrival = null
       this.#upstream?.side.destroy()
     }
   }
@@ -66,6 +72,7 @@ export class Held {
       this.#giveUp = end
     })
     const { taken, given } = upstream.side
+    upstream.side.onArrival = this.#beforeBytes
     this.#before = { taken, given }
     this.#upstream = upstream
     if (!this.#caller.isOver) return upstream
@@ -74,7 +81,10 @@ export class Held {
 
   giveBack(pool: UpstreamPool): void {
     this.#carried = this.carried
-    if (this.#upstream) pool.park(this.#upstream)
+    if (this.#upstream) {
+      this.#upstream.side.onArrival = null
+      pool.park(this.#upstream)
+    }
     this.#upstream = null
   }
 

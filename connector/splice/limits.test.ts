@@ -270,6 +270,40 @@ test('D11: an API server that accepts and says nothing of TLS is given up', asyn
   await stillServes(made)
 })
 
+test('an API server that takes a request and never answers is given up with a sentence, but for what may take long', async (t) => {
+  const made = await world(t, { answerMs: 300 })
+  const { dial, recorder, signer, refused } = made
+  recorder.answer = () => {}
+  const token = signer.token('u-ana')
+  const opened = async (request: string) => {
+    const caller = await dial()
+    caller.send(request)
+    const upstream = await recorder.connection(recorder.connections.length)
+    return { caller, upstream }
+  }
+  const patient = [
+    await opened(requestOf(token, 'GET /api/v1/pods?watch=1')),
+    await opened(requestOf(token, 'GET /api/v1/namespaces/web/pods/a/log')),
+    await opened(requestOf(token, 'GET /api/v1/namespaces/web/services/a/proxy/slow')),
+  ]
+  const post = requestOf(token, 'POST /api/v1/namespaces/web/pods', 'Content-Length: 4')
+  const sending = await opened(post)
+  await sending.upstream.until(/\r\n\r\n/)
+  sending.caller.send('ab')
+  // Two of them: by the end of the second, all that is older is late.
+  for (let times = 0; times < 2; times += 1) {
+    const answer = await refused(requestOf(token))
+    assert.match(answer, /^HTTP\/1\.1 504 [^]*"message":"the API server [a-z ]+ does not answer"/)
+    assert.match(answer, /"reason":"Timeout"/)
+  }
+  assert.equal(made.streams.count, 4)
+  sending.caller.send('cd')
+  for (const { caller, upstream } of [...patient, sending]) {
+    upstream.send(plainAnswer)
+    await caller.until('ok')
+  }
+})
+
 async function silentServer(): Promise<{ port: number; close: () => void }> {
   const sockets = new Set<Duplex>()
   const server = createServer((socket) => void sockets.add(socket.on('error', () => {}).resume()))

@@ -18,6 +18,8 @@ export type Limits = {
   idleMs: number
   /** How long it may take until the API server can be asked. */
   dialMs: number
+  /** How long the API server may take to begin an answer, where it sets itself a limit as well. */
+  answerMs: number
 }
 
 export const defaultLimits: Limits = {
@@ -28,4 +30,5 @@ export const defaultLimits: Limits = {
   headMs: 10_000,
   idleMs: 90_000,
   dialMs: 10_000,
+  answerMs: 120_000,
 }

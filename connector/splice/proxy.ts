@@ -39,6 +39,8 @@ export type ProxyParts = {
   /** Which streams the log tells of. */
   streamLog?: StreamLog
   limits?: Partial<Limits>
+  /** Called before bytes pass on a stream: what is due to be severed by now is. */
+  beforeBytes?: () => void
 }
 
 /** A caller's connection: its place, and its address as it is told to others. */
@@ -113,16 +115,18 @@ export class Proxy {
     const upgrade = upgradeOf(head)
     const identity = identityLines(admitted)
     const id = randomUUID()
-    const { streams } = this.#parts
+    const { streams, beforeBytes = () => {} } = this.#parts
     const most = this.limits.streamsPerUser
-    const held = new Held({ caller, place, admitted, streams, most })
+    const held = new Held({ caller, place, admitted, streams, most, beforeBytes })
     const close = this.records.open({ id, head, upgrade, admitted, address })
     const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
     try {
       this.#judgeAgain(admitted)
       const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
       const upstream = await held.connect(this.#pool)
-      const outcome = await carry({ caller, upstream: upstream.side, head, lines, upgrade })
+      const { answerMs } = this.limits
+      const exchange = { caller, upstream: upstream.side, head, lines, upgrade, answerMs }
+      const outcome = await carry(exchange)
       if (outcome.upstreamStays) held.giveBack(this.#pool)
       // Until all of it is on its way to the caller, it is a stream: counted, and severed, as one.
       await caller.flushed()

@@ -55,6 +55,26 @@ test('R1: a stream over a kept connection is severed like any other', async (t) 
   await Promise.all([caller.closed, upstream.closed])
 })
 
+test('R6: of what waited in the sockets while the process was stopped nothing passes, either way', async (t) => {
+  const overdue = { is: false }
+  const beforeBytes = () => {
+    if (overdue.is) made.streams.severAll('the lease is over')
+  }
+  const made = await world(t, {}, { log: () => {}, beforeBytes })
+  for (const towards of ['caller', 'upstream'] as const) {
+    overdue.is = false
+    const both = await open(made, 'u-ana', exec)
+    both.upstream.send('before')
+    await both.caller.until('before')
+    both.caller.send('before')
+    await both.upstream.until('before')
+    overdue.is = true
+    both[towards === 'caller' ? 'upstream' : 'caller'].send('after')
+    await Promise.all([both.caller.closed, both.upstream.closed])
+    assert.doesNotMatch(both[towards].text, /after/)
+  }
+})
+
 test('R1: a connection that is idle between requests is not a stream, and is judged anew', async (t) => {
   const made = await world(t)
   const caller = await made.dial()

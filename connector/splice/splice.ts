@@ -28,6 +28,8 @@ export class Side {
   onOver: (() => void) | null = null
   /** Called when bytes come that nobody waits for. */
   onUnasked: (() => void) | null = null
+  /** Called before bytes that came are handed on; it may destroy this side, and then they are not. */
+  onArrival: (() => void) | null = null
   /** Bytes that came from the other end, and bytes that were written to it. */
   taken = 0
   given = 0
@@ -149,6 +151,8 @@ export class Side {
   }
 
   #arrive(bytes: Buffer): void {
+    this.onArrival?.()
+    if (this.#closed) return
     this.taken += bytes.length
     if (this.#discards || this.#tellReader(bytes)) return
     this.#queue.push(bytes)

@@ -11,6 +11,18 @@ export function log(level: Level, message: string, facts: Record<string, unknown
   process.stderr.write(`${lineOf(level, message, facts)}\n`)
 }
 
+let failures = 0
+
+/** Times that lines were lost: a disk that is full, a reader that is gone. */
+export const logFailures = (): number => failures
+
+// Without a listener, the first line that cannot be written would end the process, and with it all
+// that it holds open: what fails closed must not fall over its own log. It goes on with the next
+// line that can be.
+process.stderr.on('error', () => {
+  failures += 1
+})
+
 export function lineOf(level: Level, message: string, facts: Record<string, unknown>): string {
   const line = { at: new Date().toISOString(), level, message, ...facts }
   return JSON.stringify(line, plain)

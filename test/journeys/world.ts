@@ -29,15 +29,22 @@ export type Place = {
   front?: { url: string; caFile: string }
 }
 
-/** Starts a server in a new folder; all of it ends with the test. */
+/** Starts a server in a new folder, beside a real cluster; all of it ends with the test. */
 export async function journey(t: TestContext, place: Place = {}): Promise<World> {
+  const cluster = await sharedCluster()
+  const world = await serverAlone(t, place)
+  world.cluster = cluster
+  return world
+}
+
+/** The same without a cluster: for what is between a server and its connectors alone. */
+export async function serverAlone(t: TestContext, place: Place = {}): Promise<World> {
   const { env = {}, store = 'as the run says', host } = place
   const dir = mkdtempSync(join(tmpdir(), 'infra-journey-'))
   const postgres = store === 'PGlite' ? null : process.env['INFRA_TEST_DATABASE_URL']
   const database = postgres && !env['DATABASE_URL'] ? await freshDatabase(postgres) : null
   const stored = database ? { DATABASE_URL: database.url } : {}
   const world = new World(dir, await freePort(host), { ...place, env: { ...stored, ...env } })
-  world.cluster = await sharedCluster()
   t.after(async () => {
     await world.stop()
     await database?.drop()
@@ -82,6 +89,11 @@ export class World {
 
   set cluster(cluster: Cluster) {
     this.#cluster = cluster
+  }
+
+  /** Null: the server's database is embedded, in its data directory. */
+  get databaseUrl(): string | null {
+    return this.#place.env?.['DATABASE_URL'] ?? null
   }
 
   /** What every process but the server has in its environment. */
@@ -176,6 +188,10 @@ export class World {
   }
 
   async stop(): Promise<void> {
+    // Whoever was made to stand still can neither answer nor end.
+    for (const { running } of [{ running: this.server }, ...this.connectors]) {
+      if (running && !running.hasEnded) running.child.kill('SIGCONT')
+    }
     await this.#record()
     await Promise.allSettled(this.#opened.map((running) => running.stop('SIGKILL')))
     await Promise.allSettled(this.connectors.map((connector) => connector.stop()))
@@ -195,7 +211,12 @@ export class World {
   }
 }
 
-export type ConnectorOptions = { env?: Environment; server?: string }
+export type ConnectorOptions = {
+  env?: Environment
+  server?: string
+  /** What starts the connector in its place, and becomes it. */
+  through?: string[]
+}
 
 export class Connector {
   readonly name: string
@@ -226,7 +247,8 @@ export class Connector {
   /** Starts the process, and waits until it serves and has Access unless told not to. */
   async start({ untilReady = true }: { untilReady?: boolean } = {}): Promise<Running> {
     const kubeconfig = await this.#world.cluster.connectorKubeconfig()
-    this.running = new Running([...productCommand(), 'connector'], {
+    const { through = [] } = this.#options
+    this.running = new Running([...through, ...productCommand(), 'connector'], {
       ...clean(),
       INFRA_SERVER: this.#options.server ?? this.#world.url,
       INFRA_SERVER_CA_FILE: this.#world.caFile,

@@ -78,6 +78,11 @@ const deadlines = breaksOf('connector/deadlines.ts', 'connector/streams.test.ts'
     old: `const isDue = this.#isExpired() || !access.mayKeepStreams()`,
     new: `const isDue = this.#isExpired()`,
   },
+  {
+    name: 'R6: a timer that is late is not noticed before bytes pass',
+    old: `this.#parts.clock.elapsed() >= this.#dueAt`,
+    new: `this.#parts.clock.elapsed() < 0`,
+  },
 ])
 
 const groups = breaksOf('src/wire/access.ts', 'connector/access.test.ts', [

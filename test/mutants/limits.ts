@@ -3,6 +3,22 @@ import type { Mutant } from './mutant.ts'
 
 export const ofLimits: Mutant[] = [
   {
+    name: 'an answer that never begins is waited for without end',
+    file: 'connector/splice/exchange.ts',
+    old: `    this.fault = new Refusal(504, late)\n    upstream.destroy()\n`,
+    new: ``,
+    tests: ['connector/splice/limits.test.ts'],
+    hangs: true,
+  },
+  {
+    name: 'a watch is given up like what is answered soon',
+    file: 'connector/splice/exchange.ts',
+    old: `!sending.isDone || mayTakeLong(askedOf(head, upgrade))`,
+    new: `!sending.isDone`,
+    tests: ['connector/splice/limits.test.ts'],
+    hangs: true,
+  },
+  {
     name: 'D11: a handshake may take for ever',
     file: 'connector/splice/listen.ts',
     old: `setTimeout(() => place.late(true), proxy.limits.headMs)`,

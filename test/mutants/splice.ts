@@ -228,6 +228,20 @@ const held = breaksOf('connector/splice/held.ts', severTest, [
     new: `if (most < 0)`,
     hangs: true,
   },
+  {
+    name: 'R6: nobody is asked before the bytes of the API server pass',
+    old: `    upstream.side.onArrival = this.#beforeBytes\n`,
+    new: ``,
+    tests: ['connector/splice/sever.test.ts'],
+    hangs: true,
+  },
+  {
+    name: 'R6: nobody is asked before the bytes of the caller pass',
+    old: `    caller.onArrival = beforeBytes\n`,
+    new: ``,
+    tests: ['connector/splice/sever.test.ts'],
+    hangs: true,
+  },
 ])
 
 const places = breaksOf('connector/splice/places.ts', 'connector/splice/places.test.ts', [
