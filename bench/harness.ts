@@ -54,7 +54,8 @@ export async function bench(minutes: number, work: (scope: Scope) => Promise<voi
     process.exitCode = 1
   } finally {
     clearTimeout(timer)
-    await scope.end()
+    // What does not end by itself ends with this process.
+    await Promise.race([scope.end(), pause(10_000)])
   }
   process.exit()
 }

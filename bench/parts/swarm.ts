@@ -169,8 +169,7 @@ const socket = {
   close: () => {
     closed += 1
   },
-  error: () => {},
-  connectError: () => {},
+  error: (_tls: TlsSocket, error: Error) => console.error(error.message),
 }
 
 /** Dials all, `atOnce` at a time, and gives the ms until each had its first beat. */

@@ -14,8 +14,8 @@ const keptGone = 256
 
 export class Receipts {
   readonly #clock: () => Date
-  /** By destination and instance, in the order in which they were last heard of. */
-  readonly #known = new Map<string, Receipt>()
+  /** By destination, then by instance in the order in which they were last heard of. */
+  readonly #known = new Map<string, Map<string, Receipt>>()
   readonly #waiting = new Set<() => void>()
   readonly #totals: Totals = { receipts: 0, severed: 0 }
 
@@ -46,7 +46,7 @@ export class Receipts {
   }
 
   find(destinationId: string, instance: string): Receipt | null {
-    return this.#known.get(keyOf(destinationId, instance)) ?? null
+    return this.#known.get(destinationId)?.get(instance) ?? null
   }
 
   /** Counts an acknowledgement for the metrics. */
@@ -56,8 +56,8 @@ export class Receipts {
   }
 
   get numbers(): Totals & { links: number } {
-    const links = [...this.#known.values()].filter((receipt) => receipt.links > 0).length
-    return { links, ...this.#totals }
+    const all = [...this.#known.values()].flatMap((instances) => [...instances.values()])
+    return { links: all.filter((receipt) => receipt.links > 0).length, ...this.#totals }
   }
 
   linked(destinationId: string): number {
@@ -115,25 +115,18 @@ export class Receipts {
   }
 
   #of(destinationId: string, instance: string): Receipt {
-    const key = keyOf(destinationId, instance)
-    const known = this.#known.get(key)
+    const here = this.#known.get(destinationId) ?? new Map<string, Receipt>()
+    this.#known.set(destinationId, here)
+    const known = here.get(instance)
     const receipt = known ?? new Receipt(destinationId, instance, this.#clock, () => this.#wake())
-    this.#known.delete(key)
-    this.#known.set(key, receipt)
-    if (!known) this.#forget(destinationId)
+    here.delete(instance)
+    here.set(instance, receipt)
+    if (!known) forget(here)
     return receipt
   }
 
-  /** Of instances without a link only so many are kept: their names are their own choice. */
-  #forget(destinationId: string): void {
-    const gone = this.#at(destinationId).filter(({ links }) => links === 0)
-    for (const one of gone.slice(0, -keptGone)) {
-      this.#known.delete(keyOf(one.destinationId, one.instance))
-    }
-  }
-
   #at(destinationId: string): Receipt[] {
-    return [...this.#known.values()].filter((one) => one.destinationId === destinationId)
+    return [...(this.#known.get(destinationId)?.values() ?? [])]
   }
 
   #linkedAt(destinationId: string): Receipt[] {
@@ -146,8 +139,10 @@ export class Receipts {
   }
 }
 
-function keyOf(destinationId: string, instance: string): string {
-  return `${destinationId} ${instance}`
+/** Of instances without a link only so many are kept: their names are their own choice. */
+function forget(instances: Map<string, Receipt>): void {
+  const gone = [...instances.values()].filter(({ links }) => links === 0)
+  for (const { instance } of gone.slice(0, -keptGone)) instances.delete(instance)
 }
 
 function toWire(receipt: Receipt, revision: number, link: LinkState): Connector {
