@@ -1,5 +1,5 @@
 /**
- * `bun bench/revocation.ts [links|connectors]`: from the commit of a loss of access until it is felt
+ * `bun bench/revocation.ts [links|connectors [COUNT ...]]`: from the commit of a loss of access until it is felt
  * everywhere that the one who lost it was let in. Prints the tables of `bench/README.md`.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -25,6 +25,7 @@ const small = { users: 100, grants: 1000 }
 const large = { users: 10_000, grants: 100_000 }
 const columns = ['p50 ms', 'p99', 'max', 'p99 from the request', 'bytes', 'CPU ms', 'goal p99']
 const only = process.argv[2]
+const counts = process.argv.slice(3).map(Number)
 const firstPort = 21_000
 
 /** Milliseconds since the commit, of each link or stream in each round. */
@@ -39,7 +40,7 @@ await h.bench(15, async (scope) => {
 
 async function links(scope: h.Scope, postgres: Postgres): Promise<void> {
   const rows: string[][] = []
-  for (const count of [1000, 10_000]) {
+  for (const count of counts.length > 0 ? counts : [1000, 10_000]) {
     for (const people of [small, large]) {
       const size = { destinations: count, ...people }
       const felt = await scope.within((inner) => throughSwarm(inner, postgres, size))
@@ -117,8 +118,12 @@ function note(felt: Felt, arrivals: Arrival[], from: { asked: number; committed:
 /** Real connectors with a live stream on each: until the caller's socket has ended. */
 async function connectors(scope: h.Scope, postgres: Postgres): Promise<void> {
   const rows: string[][] = []
-  const sizes = [1, 10, 100].map((count) => ({ destinations: count, ...small }))
-  for (const size of [...sizes, { destinations: 100, ...large }]) {
+  const sizes = (counts.length > 0 ? counts : [1, 10, 100]).map((count) => ({
+    destinations: count,
+    ...small,
+  }))
+  const most = sizes.at(-1)?.destinations ?? 1
+  for (const size of [...sizes, { destinations: most, ...large }]) {
     const felt = await scope.within((inner) => throughConnectors(inner, postgres, size))
     rows.push(rowOf(nameOf(size), felt, ''))
   }

@@ -37,7 +37,7 @@ class Link {
   readonly key: string
   readonly #path: string
   #socket: TlsSocket | null = null
-  #isUpgraded = false
+  isUpgraded = false
   #rest: Buffer = Buffer.alloc(0)
   isLinked = false
   hasBeat = false
@@ -70,7 +70,7 @@ class Link {
   read(bytes: Buffer): void {
     const at = wall()
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
-    if (!this.#isUpgraded && !this.#upgrade()) return
+    if (!this.isUpgraded && !this.#upgrade()) return
     for (let frame = this.#frame(); frame; frame = this.#frame()) this.#take(frame, at)
     if (this.#rest.length > 0) this.#rest = Buffer.from(this.#rest)
   }
@@ -90,7 +90,7 @@ class Link {
     const head = this.#rest.toString('latin1', 0, end)
     if (!head.startsWith('HTTP/1.1 101')) throw new Error(head.slice(0, 80))
     this.#rest = this.#rest.subarray(end + 4)
-    this.#isUpgraded = true
+    this.isUpgraded = true
     const instance = `swarm-${this.key.slice(0, 12)}`
     const nothing = { epoch: null, revision: null, endpoint: null }
     this.#say(1, JSON.stringify({ kind: 'hello', instance, version: 'bench', ...nothing }))
@@ -186,7 +186,12 @@ async function open({ port, path, keys, user, atOnce }: Options): Promise<number
     }
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
+  // As a connector does while nobody is let in.
+  const asking = setInterval(() => {
+    for (const link of links) if (link.isUpgraded && !link.hasBeat) link.ping()
+  }, pingEveryMs(null))
   await until(() => links.every((link) => link.hasBeat))
+  clearInterval(asking)
   keepPinging()
   return links.map(({ beatAt }) => beatAt - startedAt)
 }
@@ -245,4 +250,14 @@ async function until(isSo: () => boolean): Promise<void> {
   }
 }
 
-serveParent({ open, heard, forget, close, counts: () => ({ closed }) })
+function counts() {
+  const count = (is: (link: Link) => boolean) => links.filter(is).length
+  return {
+    closed,
+    upgraded: count((link) => link.isUpgraded),
+    linked: count((link) => link.isLinked),
+    beats: count((link) => link.hasBeat),
+  }
+}
+
+serveParent({ open, heard, forget, close, counts })
