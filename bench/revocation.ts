@@ -66,6 +66,7 @@ async function throughSwarm(scope: h.Scope, postgres: Postgres, size: Size) {
   const other = new h.Part(scope, 'swarm.ts')
   await other.ask('open', { port: floor.port, path: '/', keys, user, atOnce: 64 })
 
+  h.say('the bare ones, too')
   const ours = nothing()
   const bares = nothing()
   const changes = churn(server, directory, changesPerMinute)
@@ -75,6 +76,7 @@ async function throughSwarm(scope: h.Scope, postgres: Postgres, size: Size) {
     await h.pause(500)
     await revoke(server, directory, swarm, isCounted ? ours : nothing())
     await h.pause(500)
+    h.say(`round ${round}: revoked`)
     await broadcast(bare, floor.pid, other, user, isCounted ? bares : nothing())
   }
   return { ours, bare: bares }
