@@ -6,9 +6,10 @@
  */
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
-import { and, eq, isNull, lt, or } from 'drizzle-orm'
+import { and, eq, isNull, lt, or, sql } from 'drizzle-orm'
 import type { Actor, Who } from './call.ts'
 import { type Credential, isSecretOf, parseCredential } from './credential.ts'
+import { builtOnce } from './db/built.ts'
 import type { Database } from './db/database.ts'
 import { accessKeys, destinations, sessions, users } from './db/schema.ts'
 import type { Settings } from './settings.ts'
@@ -105,17 +106,22 @@ export function isLiveKey(
   return key.endedAt === null && (key.expiresAt === null || key.expiresAt > now)
 }
 
+const sessionById = builtOnce((db) =>
+  db
+    .select({ session: sessions, email: users.email, isAdmin: users.isAdmin })
+    .from(sessions)
+    .innerJoin(users, and(eq(users.id, sessions.userId), isNull(users.disabledAt)))
+    .where(eq(sessions.id, sql.placeholder('id')))
+    .prepare('session by id'),
+)
+
 async function sessionOwner(
   db: Database,
   { id, secret }: Credential,
   now: Date,
   settings: Idle,
 ): Promise<Actor | null> {
-  const [row] = await db
-    .select({ session: sessions, email: users.email, isAdmin: users.isAdmin })
-    .from(sessions)
-    .innerJoin(users, and(eq(users.id, sessions.userId), isNull(users.disabledAt)))
-    .where(eq(sessions.id, id))
+  const [row] = await sessionById(db).execute({ id })
   if (!row || !isSecretOf(secret, row.session.secretHash)) return null
   if (!isLive(row.session, now, settings)) return null
   const { session, email, isAdmin } = row

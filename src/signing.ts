@@ -8,6 +8,7 @@
 import { asc, desc, gt, isNull, lte, or, sql } from 'drizzle-orm'
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair, importPKCS8 } from 'jose'
 import { SignJWT } from 'jose'
+import { builtOnce } from './db/built.ts'
 import type { Database } from './db/database.ts'
 import { destinations, signingKeys } from './db/schema.ts'
 import { record } from './events.ts'
@@ -129,13 +130,19 @@ export async function signToken(
     .sign(await opened(sealer, key))
 }
 
-async function signingKey(db: Database, now: Date): Promise<Row> {
-  const [newest] = await db
+const newestSigning = builtOnce((db) =>
+  db
     .select()
     .from(signingKeys)
-    .where(lte(signingKeys.signsFrom, now))
+    .where(lte(signingKeys.signsFrom, sql.placeholder('now')))
     .orderBy(desc(signingKeys.signsFrom), signingKeys.id)
     .limit(1)
+    .prepare('newest signing key'),
+)
+
+async function signingKey(db: Database, now: Date): Promise<Row> {
+  // A placeholder takes what the driver does: an instant as text.
+  const [newest] = await newestSigning(db).execute({ now: now.toISOString() })
   const key = newest ?? (await firstKey(db))
   if (!key || (key.retiresAt !== null && key.retiresAt <= now)) {
     throw new Error('there is no key to sign tokens with')

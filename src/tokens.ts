@@ -2,14 +2,14 @@
  * Short-lived tokens, each for one destination. A token says who somebody is; what they may do
  * there, the connector's Access says. Issuing one is no event: it changes nothing.
  */
-import { and, eq, inArray, isNull, or } from 'drizzle-orm'
+import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm'
 import { type Call, type UserActor, userOf } from './call.ts'
+import { builtOnce } from './db/built.ts'
 import type { Database } from './db/database.ts'
-import { grants, memberships, users } from './db/schema.ts'
-import { type DestinationRow, findDestination } from './destinations.ts'
+import { destinations, grants, memberships, users } from './db/schema.ts'
+import type { DestinationRow } from './destinations.ts'
 import type { Settings } from './settings.ts'
 import { signToken } from './signing.ts'
-import { stands } from './wire/access.ts'
 import { Failure } from './wire/failure.ts'
 import { isReserved } from './wire/names.ts'
 import type { NewToken, Token } from './wire/tokens.ts'
@@ -49,43 +49,36 @@ export function tokenEnd(
   return new Date(Math.floor(end / 1000) * 1000)
 }
 
+/** Nothing for a user who was disabled after this request was admitted. */
+const granted = builtOnce((db) => {
+  const [user, ref] = [sql.placeholder('user'), sql.placeholder('ref')]
+  const groupsOfUser = db
+    .select({ id: memberships.groupId })
+    .from(memberships)
+    .where(eq(memberships.userId, user))
+  return db
+    .select({ destination: destinations, expiresAt: grants.expiresAt })
+    .from(destinations)
+    .innerJoin(grants, eq(grants.destinationId, destinations.id))
+    .innerJoin(users, and(eq(users.id, user), isNull(users.disabledAt)))
+    .where(
+      and(
+        or(eq(destinations.id, ref), eq(destinations.name, ref)),
+        or(eq(grants.userId, user), inArray(grants.groupId, groupsOfUser)),
+      ),
+    )
+    .prepare('granted destination')
+})
+
 async function grantedDestination(
   db: Database,
   userId: string,
   ref: string,
   now: Date,
 ): Promise<DestinationRow> {
-  const refused = new Failure(
-    'not_found',
-    `you have no access to a destination ${JSON.stringify(ref)}`,
-  )
-  const destination = await findDestination(db, ref).catch((error: unknown) => {
-    throw error instanceof Failure && error.code === 'not_found' ? refused : error
-  })
-  const given = await grantsOfUser(db, userId, destination.id)
-  if (!given.some((grant) => stands(grant, now.getTime()))) throw refused
-  return destination
-}
-
-/** Nothing for a user who was disabled after this request was admitted. */
-async function grantsOfUser(
-  db: Database,
-  userId: string,
-  destinationId: string,
-): Promise<{ expiresAt: string | null }[]> {
-  const groupsOfUser = db
-    .select({ id: memberships.groupId })
-    .from(memberships)
-    .where(eq(memberships.userId, userId))
-  const rows = await db
-    .select({ expiresAt: grants.expiresAt })
-    .from(grants)
-    .innerJoin(users, and(eq(users.id, userId), isNull(users.disabledAt)))
-    .where(
-      and(
-        eq(grants.destinationId, destinationId),
-        or(eq(grants.userId, userId), inArray(grants.groupId, groupsOfUser)),
-      ),
-    )
-  return rows.map(({ expiresAt }) => ({ expiresAt: expiresAt?.toISOString() ?? null }))
+  const rows = await granted(db).execute({ user: userId, ref })
+  const standing = rows.find(({ expiresAt }) => expiresAt === null || expiresAt > now)
+  if (standing) return standing.destination
+  const sentence = `you have no access to a destination ${JSON.stringify(ref)}`
+  throw new Failure('not_found', sentence)
 }

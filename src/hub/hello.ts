@@ -30,7 +30,8 @@ export async function recordEndpoint(
   now: Date,
   reported: string | null,
 ): Promise<void> {
-  if (reported !== null && !Endpoint.safeParse(reported).success) {
+  if (reported === null) return
+  if (!Endpoint.safeParse(reported).success) {
     log('warn', 'a connector reported an endpoint that is none', {
       destination: actor.destinationName,
     })

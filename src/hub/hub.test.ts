@@ -232,6 +232,33 @@ test('a key that was revoked while its link was opening gets no Access', async (
   assert.deepEqual(far.sent, [])
 })
 
+test('a link that opens while the keys of others are looked at stays open', async (t) => {
+  const w = await world(t)
+  const other = await w.client.destinations.create({ name: 'other' })
+  let attach: (() => FarEnd) | null = null
+  let late: FarEnd | null = null
+  const db = new Proxy(w.store.db, {
+    get(target, name) {
+      // Outside of transactions the hub selects keys, and nothing else.
+      if (name === 'select') late ??= attach?.() ?? null
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const hub = new Hub({ ...w.store, db }, w.settings, () => w.clock.now)
+  t.after(() => hub.close())
+  await hub.open()
+  const far = await linked(w, 'prod', hub)
+  attach = () => new FarEnd(hub, other)
+  await w.client.destinations.update({ destination: 'prod', leaseSeconds: 60 })
+  await far.when(() => far.access.length === 2)
+  const opened = late as FarEnd | null
+  assert.ok(opened)
+  opened.hello()
+  await opened.when(() => opened.access.length > 0 || opened.closed !== null)
+  assert.equal(opened.closed, null)
+})
+
 test('S2: a reader who falls behind is dropped', async (t) => {
   const w = await world(t)
   const ana = await w.user('ana@example.com')

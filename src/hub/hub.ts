@@ -10,6 +10,7 @@
  * reading found was sent. Whoever cannot read, or would not hear of the next change, says nothing,
  * and the leases run out.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { and, gt, inArray, isNull, or } from 'drizzle-orm'
 import type { ConnectorActor, Links } from '../call.ts'
 import { instancesAt } from '../connectors.ts'
@@ -29,6 +30,8 @@ import type { ConnectorInstance, LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
+/** The more links there are, the longer pings wait for each other: ten thousand, for 50 ms. */
+const pingsWaitMs = (destinations: number): number => Math.min(100, destinations / 200)
 const retryMs = [250, 1000, 4000, 10_000]
 /** A connector is believed once an hour: with its key, somebody could make all of them begin anew. */
 const believeEveryMs = 3_600_000
@@ -42,13 +45,18 @@ export type LinkNumbers = Numbers & {
 export class Hub implements Links {
   readonly #store: Store
   readonly #parts: Omit<LinkParts, 'actor' | 'socket'>
-  readonly #links = new Set<Link>()
+  /** By destination. */
+  readonly #links = new Map<string, Set<Link>>()
+  /** Whose key was not looked at since they came. */
+  readonly #unchecked = new Set<Link>()
   readonly #receipts: Receipts
   /** When each destination's connector was believed last that the database went back. */
   readonly #believed = new Map<string, number>()
   #last: Look | null = null
   #running: Promise<Look> | null = null
   #next: Promise<Look> | null = null
+  /** The look that pings wait for, which has not begun. */
+  #soon: Promise<Look> | null = null
   #failures = 0
   #retry: NodeJS.Timeout | null = null
   #stop: (() => Promise<void>) | null = null
@@ -60,6 +68,7 @@ export class Hub implements Links {
       ...{ db: store.db, settings, clock, receipts: this.#receipts },
       marks: new Marks(store.db, clock),
       look: () => this.#look(),
+      lookSoon: () => this.#lookSoon(),
       isListening: () => store.isListening(),
       ahead: (actor, revision, look) => this.#believe(actor, revision, look),
       retry: () => this.#retryLater(),
@@ -74,9 +83,10 @@ export class Hub implements Links {
   async close(): Promise<void> {
     await this.#stop?.()
     if (this.#retry) clearTimeout(this.#retry)
-    for (const link of this.#links) link.close(closing.goingAway, 'the server is stopping')
+    const links = this.#linksAt(null)
+    for (const link of links) link.close(closing.goingAway, 'the server is stopping')
     // The store may be closed as soon as this returns.
-    await Promise.allSettled([this.#running, ...[...this.#links].map((link) => link.reading)])
+    await Promise.allSettled([this.#soon, this.#running, ...links.map((link) => link.reading)])
   }
 
   /** A connector's link, from the upgrade on. It is sent nothing before it has said hello. */
@@ -85,10 +95,16 @@ export class Hub implements Links {
     socket: Socket,
   ): { receive(text: string): void; detach(code?: number): void } {
     const link = new Link({ ...this.#parts, actor, socket })
-    this.#links.add(link)
+    const here = this.#links.get(link.destinationId) ?? new Set()
+    this.#links.set(link.destinationId, here.add(link))
+    this.#unchecked.add(link)
     const detach = (code?: number): void => {
       link.detach(code)
-      this.#links.delete(link)
+      here.delete(link)
+      if (here.size === 0 && this.#links.get(link.destinationId) === here) {
+        this.#links.delete(link.destinationId)
+      }
+      this.#unchecked.delete(link)
     }
     return { receive: (text) => link.receive(text), detach }
   }
@@ -111,6 +127,9 @@ export class Hub implements Links {
     revision: number,
     waitMs: number,
   ): ReturnType<Links['enforced']> {
+    // Whom no event concerned was told of no look: what they hold is all there is, up to this one.
+    const look = await this.#look()
+    for (const link of this.#linksAt([destinationId])) link.looked(look)
     const known = await this.#receipts.enforced(destinationId, revision, waitMs)
     const { db, clock } = this.#parts
     const marked = await instancesAt(db, destinationId, clock())
@@ -176,6 +195,17 @@ export class Hub implements Links {
     return this.#next
   }
 
+  /** For pings: however many come, the database is read so often for them and no more. */
+  #lookSoon(): Promise<Look> {
+    const waitMs = pingsWaitMs(this.#links.size)
+    if (waitMs < 1) return this.#look()
+    this.#soon ??= pause(waitMs).then(() => {
+      this.#soon = null
+      return this.#look()
+    })
+    return this.#soon
+  }
+
   #begin(): Promise<Look> {
     const looking = this.#lookNow().finally(() => {
       if (this.#running === looking) this.#running = null
@@ -188,20 +218,28 @@ export class Hub implements Links {
     const { db, clock } = this.#parts
     const last = this.#last
     const at = clock()
-    const linked = new Set([...this.#links].map((link) => link.destinationId))
-    const found = await look(db, last, at, (id) => linked.has(id))
+    const arrived = [...this.#unchecked].filter((link) => link.hasGreeted)
+    const found = await look(db, last, at, (id) => this.#linksAt([id]).length > 0)
     const { epoch, revision } = found
     if (last?.epoch === epoch && revision < last.revision) {
       // Who looks again finds the new epoch, and another one than the last.
       await this.#wentBack(epoch, { knownRevision: last.revision, revision })
       return this.#lookNow()
     }
-    await this.#closeEnded(at)
+    const concerned = this.#linksAt(found.destinations)
+    const doubted = concerned.filter((link) => found.endsKeys(link.destinationId))
+    await this.#checkKeys([...arrived, ...doubted], at)
+    for (const link of arrived) this.#unchecked.delete(link)
     this.#last = found
     this.#failures = 0
     this.#receipts.looked(found)
-    for (const link of this.#links) link.looked(found)
+    for (const link of concerned) link.looked(found)
     return found
+  }
+
+  #linksAt(destinationIds: string[] | null): Link[] {
+    const sets = destinationIds?.map((id) => this.#links.get(id) ?? []) ?? this.#links.values()
+    return [...sets].flatMap((links) => [...links])
   }
 
   /** @throws when it cannot be written: then nothing was sent of what is there now. */
@@ -226,12 +264,12 @@ export class Hub implements Links {
     return true
   }
 
-  /** Closes links whose access key was revoked, has run out, or went with its destination. */
-  async #closeEnded(now: Date): Promise<void> {
-    const ids = [...new Set([...this.#links].map((link) => link.keyId))]
-    if (ids.length === 0) return
+  /** Closes those whose access key was revoked, has run out, or went with its destination. */
+  async #checkKeys(links: Link[], now: Date): Promise<void> {
+    if (links.length === 0) return
+    const ids = [...new Set(links.map((link) => link.keyId))]
     const live = await this.#parts.db
-      .select({ id: accessKeys.id })
+      .select({ id: accessKeys.id, expiresAt: accessKeys.expiresAt })
       .from(accessKeys)
       .where(
         and(
@@ -240,9 +278,7 @@ export class Hub implements Links {
           or(isNull(accessKeys.expiresAt), gt(accessKeys.expiresAt, now)),
         ),
       )
-    const standing = new Set(live.map(({ id }) => id))
-    for (const link of this.#links) {
-      if (!standing.has(link.keyId)) link.close(closing.notAdmitted, 'the access key has ended')
-    }
+    const ends = new Map(live.map(({ id, expiresAt }) => [id, expiresAt]))
+    for (const link of links) link.keyStands(ends.get(link.keyId))
   }
 }

@@ -24,6 +24,8 @@ export type LinkParts = {
   socket: Socket
   /** Looks at the database from now on, tells every link, and gives what it found. */
   look(): Promise<Look>
+  /** The same, in a moment and for many at once. */
+  lookSoon(): Promise<Look>
   /** Whether the next change would be heard of. */
   isListening(): boolean
   /** The connector knows a later revision than was found; false where it is not believed. */
@@ -57,6 +59,7 @@ export class Link {
   #isAged = false
   #isRefreshing = false
   #reading: Promise<void> = Promise.resolve()
+  #keyEndsAt = Infinity
   #isOver = false
 
   constructor(parts: LinkParts) {
@@ -76,6 +79,17 @@ export class Link {
     return this.#parts.actor.keyId
   }
 
+  /** Until then it is told nothing, so that its key need not be looked at. */
+  get hasGreeted(): boolean {
+    return this.#hello !== null
+  }
+
+  /** Until when the key stands; null: for good; undefined: it does not. */
+  keyStands(until: Date | null | undefined): void {
+    this.#keyEndsAt = until === undefined ? 0 : (until?.getTime() ?? Infinity)
+    if (until === undefined) this.#endByKey()
+  }
+
   receive(text: string): void {
     if (this.#isOver) return
     const message = fromConnector(text)
@@ -90,8 +104,10 @@ export class Link {
     if (message.revision > this.#sent.since) this.#resend()
   }
 
+  /** Told of every look that concerns it, and of one at each of its pings. */
   looked(look: Look): void {
     if (!this.#isMet || this.#isOver) return
+    if (look.at.getTime() >= this.#keyEndsAt) return this.#endByKey()
     const sent = this.#sent
     if (sent && sent.epoch !== look.epoch) return this.#leaveEpoch()
     this.#isAged = sent?.isAged(look.at) ?? false
@@ -184,6 +200,10 @@ export class Link {
     await this.#compare(await this.#parts.look())
   }
 
+  #endByKey(): void {
+    this.close(closing.notAdmitted, 'the access key has ended')
+  }
+
   /** Revisions of two epochs do not compare: the connector begins anew. */
   #leaveEpoch(): void {
     this.close(closing.goingAway, 'the database is another one')
@@ -261,8 +281,9 @@ export class Link {
   /** No beat where the database cannot be read: contact alone renews nothing. */
   async #beat(id: number): Promise<void> {
     try {
-      const look = await this.#parts.look()
+      const look = await this.#parts.lookSoon()
       await this.#compare(look)
+      this.looked(look)
       const { at, epoch, revision } = look
       // Later changes do not hold this beat up: it speaks of what was so at `at`.
       const needed = this.#concernedAt

@@ -21,8 +21,12 @@ export type Look = {
   revision: number
   /** The events that are new, in their order; with very many, only the first of them. */
   events: readonly Found[]
+  /** The destinations that the events found concern; null: all of them. */
+  destinations: string[] | null
   /** The newest of the events found that concern a destination; 0: none does. */
   concerns(destinationId: string): number
+  /** Whether the key of a connector there may have ended: only events about no subject end one. */
+  endsKeys(destinationId: string): boolean
   /** What they changed there; null where that is not known, and all must be read. */
   changed(destinationId: string, knows: (subject: Subject) => boolean): Changed | null
 }
@@ -48,13 +52,11 @@ export async function look(
     const epoch = await readEpoch(tx)
     const revision = await newest(tx)
     const found = { at, epoch, revision }
-    if (last?.epoch !== epoch) {
-      return { ...found, events: [], concerns: () => revision, changed: () => null }
-    }
+    if (last?.epoch !== epoch) return { ...found, ...everything(revision) }
     const rows = revision > last.revision ? await eventsSince(tx, last.revision) : []
     const subjects = subjectsOf(rows, isLinked)
     const changes = subjects && (await readChanges(tx, subjects, at))
-    return { ...found, events: rows, concerns: concernsOf(rows), changed: changedIn(changes) }
+    return { ...found, events: rows, ...concernsOf(rows), changed: changedIn(changes) }
   }
   return db.transaction(read, { isolationLevel: 'repeatable read' })
 }
@@ -69,16 +71,28 @@ function eventsSince(tx: Database, after: number): Promise<Row[]> {
     .limit(manyEvents)
 }
 
-function concernsOf(rows: Row[]): Look['concerns'] {
+function everything(revision: number): Omit<Look, 'at' | 'epoch' | 'revision'> {
+  const [concerns, endsKeys, changed] = [() => revision, () => true, () => null]
+  return { events: [], destinations: null, concerns, endsKeys, changed }
+}
+
+function concernsOf(rows: Row[]): Pick<Look, 'destinations' | 'concerns' | 'endsKeys'> {
   const isCut = rows.length === manyEvents
   const all = isCut ? rows : rows.filter((row) => row.destinations === null)
   const everyone = all.at(-1)?.number ?? 0
-  const newestOf = new Map(
-    rows.flatMap(({ number, destinations }) =>
-      (destinations ?? []).map((id): [string, number] => [id, number]),
-    ),
-  )
-  return (destinationId) => Math.max(everyone, newestOf.get(destinationId) ?? 0)
+  const newestOf = new Map<string, number>()
+  const endingAt = new Set<string>()
+  for (const { number, destinations, subjects } of rows) {
+    for (const id of destinations ?? []) {
+      newestOf.set(id, number)
+      if (!subjects?.length) endingAt.add(id)
+    }
+  }
+  return {
+    destinations: everyone > 0 ? null : [...newestOf.keys()],
+    concerns: (destinationId) => Math.max(everyone, newestOf.get(destinationId) ?? 0),
+    endsKeys: (destinationId) => everyone > 0 || endingAt.has(destinationId),
+  }
 }
 
 /** Whom the events are about that concern anybody who is linked; null: that is not known. */

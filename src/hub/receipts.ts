@@ -28,8 +28,8 @@ const keptGone = 256
 
 export class Receipts {
   readonly #clock: () => Date
-  /** By destination and instance, in the order in which they were last heard of. */
-  readonly #known = new Map<string, Receipt>()
+  /** By destination, then by instance in the order in which they were last heard of. */
+  readonly #known = new Map<string, Map<string, Receipt>>()
   readonly #waiting = new Set<() => void>()
   readonly #revocations = new Revocations()
   readonly #totals: Totals = { receipts: 0, severed: 0 }
@@ -62,7 +62,7 @@ export class Receipts {
   }
 
   find(destinationId: string, instance: string): Receipt | null {
-    return this.#known.get(keyOf(destinationId, instance)) ?? null
+    return this.#known.get(destinationId)?.get(instance) ?? null
   }
 
   /** Counts an acknowledgement for the metrics. */
@@ -72,14 +72,14 @@ export class Receipts {
   }
 
   /** What was found is measured, for whoever has acknowledged it already and who will yet. */
-  looked({ epoch, revision, events }: Look): void {
+  looked({ epoch, revision, events }: Pick<Look, 'epoch' | 'revision' | 'events'>): void {
     this.#revocations.looked(epoch, revision, events)
     if (events.length === 0) return
-    for (const receipt of this.#known.values()) receipt.measure(this.#revocations)
+    for (const receipt of this.#all()) receipt.measure(this.#revocations)
   }
 
   get numbers(): Numbers {
-    const receipts = [...this.#known.values()]
+    const receipts = this.#all()
     const links = receipts.filter((receipt) => receipt.links > 0).length
     return {
       links,
@@ -171,30 +171,27 @@ export class Receipts {
   }
 
   #of(destinationId: string, instance: string, { epoch = null, revision = null }: Known): Receipt {
-    const key = keyOf(destinationId, instance)
-    const known = this.#known.get(key)
+    const here = this.#known.get(destinationId) ?? new Map<string, Receipt>()
+    this.#known.set(destinationId, here)
+    const known = here.get(instance)
     const enforced = (receipt: Receipt): void => {
       receipt.measure(this.#revocations)
       this.#wake()
     }
     const named = { destinationId, instance, known: { epoch, revision } }
     const receipt = known ?? new Receipt(named, this.#clock, enforced)
-    this.#known.delete(key)
-    this.#known.set(key, receipt)
-    if (!known) this.#forget(destinationId)
+    here.delete(instance)
+    here.set(instance, receipt)
+    if (!known) forget(here)
     return receipt
   }
 
-  /** Of instances without a link only so many are kept: their names are their own choice. */
-  #forget(destinationId: string): void {
-    const gone = this.#at(destinationId).filter(({ links }) => links === 0)
-    for (const one of gone.slice(0, -keptGone)) {
-      this.#known.delete(keyOf(one.destinationId, one.instance))
-    }
+  #all(): Receipt[] {
+    return [...this.#known.values()].flatMap((instances) => [...instances.values()])
   }
 
   #at(destinationId: string): Receipt[] {
-    return [...this.#known.values()].filter((one) => one.destinationId === destinationId)
+    return [...(this.#known.get(destinationId)?.values() ?? [])]
   }
 
   #linkedAt(destinationId: string): Receipt[] {
@@ -207,8 +204,10 @@ export class Receipts {
   }
 }
 
-function keyOf(destinationId: string, instance: string): string {
-  return `${destinationId} ${instance}`
+/** Of instances without a link only so many are kept: their names are their own choice. */
+function forget(instances: Map<string, Receipt>): void {
+  const gone = [...instances.values()].filter(({ links }) => links === 0)
+  for (const { instance } of gone.slice(0, -keptGone)) instances.delete(instance)
 }
 
 function toWire(receipt: Receipt, revision: number, link: LinkState): Connector {

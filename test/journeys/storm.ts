@@ -74,7 +74,7 @@ export class Simulated {
       },
       hello: { instance: randomUUID(), version: 'storm', endpoint: null },
       access: this.access,
-      enforcer: new Enforcer(this.access, this.#streams, log),
+      enforcer: new Enforcer(this.access, this.#streams, log, systemClock),
       clock: systemClock,
       onAccess: () => {},
       log,
