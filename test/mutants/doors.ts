@@ -26,8 +26,8 @@ export const ofDoors: Mutant[] = [
   {
     name: 'L11: one connector’s key makes the server forget others’ receipts',
     file: 'src/hub/receipts.ts',
-    old: `this.#at(destinationId).filter(({ links }) => links === 0)`,
-    new: `[...this.#known.values()].filter(({ links }) => links === 0)`,
+    old: `const here = this.#known.get(destinationId) ??`,
+    new: `const here = [...this.#known.values()][0] ??`,
     tests: ['src/hub/receipts.test.ts'],
   },
   {

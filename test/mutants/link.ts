@@ -87,8 +87,8 @@ const hub = breaksOf('src/hub/hub.ts', 'src/epoch.test.ts', [
   },
   {
     name: 'L11: the link of a key that has ended stays open',
-    old: `if (!standing.has(link.keyId)) link.close`,
-    new: `if (standing.size < 0) link.close`,
+    old: `link.keyStands(ends.get(link.keyId))`,
+    new: `link.keyStands(ends.get(link.keyId) ?? null)`,
     tests: ['src/hub/hub.test.ts'],
     hangs: true,
   },
