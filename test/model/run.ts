@@ -249,7 +249,10 @@ export class Run {
     this.#base = structuredClone(memory.state)
     await this.#world.startServer()
     await this.#within('the past is read', () => this.#tellsTheSame(memory))
-    const isSaid = () => this.#driver.told.some((each) => each.includes('"database.restored"'))
+    const isSaid = () => {
+      const since = this.#driver.told.slice(memory.state.number + 1)
+      return since.some((each) => each.includes('"database.restored"'))
+    }
     const isOvertaken = () => by === 'disk' && this.#driver.state.number >= lost
     await this.#within('the restored database is noticed', async () => {
       return (await this.#isRead()) && (isSaid() || isOvertaken())
