@@ -83,8 +83,8 @@ function nextPhase(random: Random): Phase {
 function tell(report: Report): number {
   const { ops, faults, checks, callers, acknowledgedMs, cutMs, wrong, historyPath } = report
   for (const [name, counts] of Object.entries({ ops, faults, checks })) {
-    const told = [...counts].toSorted().map(([what, count]) => `${what} ${count}`)
-    say(`${name}: ${told.join(', ')}`)
+    const told = [...counts].map(([what, count]) => `${what} ${count}`)
+    say(`${name}: ${told.toSorted().join(', ')}`)
   }
   say(`callers: ${JSON.stringify(callers)}`)
   say(`acknowledged: ${spread(acknowledgedMs)}; cut at the caller: ${spread(cutMs)}`)

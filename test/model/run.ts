@@ -403,14 +403,15 @@ export class Run {
         const { credential, door } = pair
         const { destination, connector } = door
         const { id: session, userId: user } = credential
-        const standing = groupsOf(this.#driver.state, { user, destination })
-        const isExpected = standing.size > 0 && !this.#driver.state.ended.has(session)
+        const isExpected = () => {
+          const { state } = this.#driver
+          return !state.ended.has(session) && groupsOf(state, { user, destination }).size > 0
+        }
         let knocked = await this.#callers.knock(credential, door)
-        while (isExpected && !knocked.isIn && this.#history.now < until) {
+        while (!knocked.isIn && isExpected() && this.#history.now < until) {
           await pause(200)
           // What let them in may be over meanwhile.
           await this.#driver.follow().catch(() => {})
-          if (groupsOf(this.#driver.state, { user, destination }).size === 0) break
           knocked = await this.#callers.knock(credential, door)
         }
         const at = this.#history.now

@@ -85,7 +85,7 @@ async function answer(
 ): Promise<void> {
   const { method = 'GET', url = '/' } = request
   // A watch of bindings hears of nothing here.
-  if (url.includes('watch=1')) return void response.writeHead(200).flushHeaders()
+  if (url.includes('watch=1')) return response.writeHead(200).flushHeaders()
   if (!url.startsWith('/apis/rbac.')) return void response.writeHead(404).end('{}')
   let text = ''
   for await (const part of request) text += String(part)
