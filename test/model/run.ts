@@ -53,7 +53,7 @@ const first = { users: 6, groups: 3, grants: 12, keys: 8, logins: 2 }
 const strictLeaseSeconds = 15
 const mostStrictSeconds = 16
 /** For all that may take a while on a machine that is busy, by the tolerance of the run. */
-const settleMs = 10_000
+const settleMs = 6_000
 /** How long one that is gone goes on to try with the tokens it has. */
 const lastTriesMs = 12_000
 
@@ -388,7 +388,7 @@ export class Run {
   /** What is open and covered no more ends; where it does not, the judge will say so. */
   async #areCut(): Promise<void> {
     const isLeft = () => this.#callers.open.some((stream) => !covers(this.#driver.state, stream))
-    const until = this.#history.now + 2_000 * this.#parts.tolerance
+    const until = this.#history.now + 1_000 * this.#parts.tolerance
     while (isLeft() && this.#history.now < until) await pause(20)
   }
 
