@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { root } from '../processes.ts'
+import { endings } from './ends.ts'
 import { type Phase, Run } from './run.ts'
 
 const store = process.env['INFRA_TEST_DATABASE_URL'] ? 'postgres' : 'pglite'
@@ -19,12 +20,16 @@ export async function play(t: TestContext, seed: number, phases: Phase[]): Promi
   const lines: string[] = []
   const say = (line: string) => lines.push(`${Math.round(performance.now())} ms: ${line}`)
   const told = () => `seed ${seed}, the history is in ${historyPath}\n${lines.join('\n')}\n`
+  // The last that was begun ends first, whatever the runner's order is.
+  const ends = endings()
+  t.after(() => ends.end())
   try {
-    const run = await Run.start({ ends: t, seed, store, tolerance, historyPath, say })
+    const run = await Run.start({ ends, seed, store, tolerance, historyPath, say })
     const { wrong } = run.report
     for (const phase of phases) if (wrong.length === 0) await run.phase(phase)
     assert.equal(wrong.length, 0, `${told()}${wrong.slice(0, 5).join('\n')}`)
-    t.after(() => rmSync(historyPath, { force: true }))
+    await ends.end()
+    rmSync(historyPath, { force: true })
     return run.report
   } catch (error) {
     if (error instanceof assert.AssertionError) throw error

@@ -41,7 +41,9 @@ export class Faults {
       await pause(this.#random.between(300, 1_500), undefined, { signal }).catch(() => {})
       if (!signal.aborted) this.#strike(this.#random.weighed(weights))
     }
-    await Promise.all(this.#running)
+    for (const each of await Promise.allSettled(this.#running)) {
+      if (each.status === 'rejected') throw each.reason
+    }
   }
 
   #strike(name: Name): void {

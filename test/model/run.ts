@@ -217,7 +217,7 @@ export class Run {
   async #storm({ seconds, longOutage }: Extract<Phase, { what: 'storm' }>): Promise<void> {
     const over = AbortSignal.timeout(seconds * 1000)
     this.#callers.eager(true)
-    await Promise.all([
+    await allOf([
       this.#faults.storm(over, longOutage ?? null),
       this.#following(over),
       ...[1, 2, 3].map(() => this.#lane(over, 'storm')),
@@ -228,7 +228,7 @@ export class Run {
   async #calm(ms: number): Promise<void> {
     const over = AbortSignal.timeout(ms)
     this.#history.add({ kind: 'calm', at: this.#history.now, is: 'begun' })
-    await Promise.all([this.#following(over), ...[1, 2].map(() => this.#lane(over, 'calm'))])
+    await allOf([this.#following(over), ...[1, 2].map(() => this.#lane(over, 'calm'))])
     this.#history.add({ kind: 'calm', at: this.#history.now, is: 'over' })
     await this.#settle('calm')
   }
@@ -456,7 +456,7 @@ export class Run {
 
   async #within(what: string, look: () => Promise<boolean>): Promise<void> {
     const until = this.#history.now + settleMs * this.#parts.tolerance
-    while (this.#history.now < until) {
+    while (this.#history.now < until && !this.#world.isOver) {
       if (await look().catch(() => false)) return
       await pause(100)
     }
@@ -464,7 +464,15 @@ export class Run {
   }
 
   async #end(): Promise<void> {
+    this.#world.isOver = true
     for (const timer of this.#timers) clearTimeout(timer)
     await this.#callers.end()
+  }
+}
+
+/** Waits for all of them, also where one fails: none goes on behind it. */
+async function allOf(all: Promise<void>[]): Promise<void> {
+  for (const each of await Promise.allSettled(all)) {
+    if (each.status === 'rejected') throw each.reason
   }
 }

@@ -14,7 +14,7 @@ import type { Fetch } from '../../src/wire/client.ts'
 import { fetchWith } from '../../src/wire/dial.ts'
 import { clean, freePort } from '../journeys/person.ts'
 import { type Postgres, startPostgres } from '../postgres.ts'
-import { root, Running, until } from '../processes.ts'
+import { root, Running } from '../processes.ts'
 import { startProxy, type SwallowingProxy } from '../proxy.ts'
 import { secret } from '../secrets/record.ts'
 import type { Door } from './callers.ts'
@@ -36,6 +36,7 @@ export const usualLeaseSeconds = 30
 
 const adminEmail = 'admin@example.com'
 const callMs = 30_000
+const startTries = 8
 const shifting = join(import.meta.dirname, 'clock.ts')
 
 export type WorldParts = {
@@ -54,6 +55,8 @@ export class World {
   readonly serving: Serving
   readonly fetch: Fetch
   server: Running | null = null
+  /** Nothing is started any more. */
+  isOver = false
   readonly #parts: WorldParts
   readonly #port: number
   readonly #postgres: Postgres | null
@@ -104,17 +107,17 @@ export class World {
   /** Again where the first word of it is its end: its database may be on its way back. */
   async startServer(): Promise<void> {
     this.note('server', 'up')
-    await until('the server listens', async () => {
+    for (let triesLeft = startTries; !this.isOver; triesLeft -= 1) {
       const server = new Running(this.#command('server'), this.#serverEnv())
       this.server = server
-      return server.says(/"message":"listening"/, 'stderr').then(
-        () => true,
-        () => {
-          server.child.kill('SIGKILL')
-          return false
-        },
-      )
-    })
+      try {
+        await server.says(/"message":"listening"/, 'stderr')
+        return
+      } catch (error) {
+        await server.stop('SIGKILL')
+        if (triesLeft === 0) throw error
+      }
+    }
   }
 
   async killServer(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -291,6 +294,7 @@ export class Connector {
   }
 
   start(): void {
+    if (this.#world.isOver) return
     this.#world.note(this.name, 'started')
     const running = new Running(this.#world.command(['connector']), this.#world.connectorEnv(this))
     this.running = running
