@@ -263,6 +263,7 @@ export class Connector {
   /** The id of the destination that it serves. */
   destination = ''
   running: Running | null = null
+  #isStruck = false
   readonly #world: World
   readonly #history: History
 
@@ -316,21 +317,27 @@ export class Connector {
   }
 
   swallow(): void {
+    this.#isStruck = true
     this.proxy.swallow()
     this.#world.note(this.name, 'down')
   }
 
   cut(): void {
+    this.#isStruck = true
     this.proxy.cut()
     this.#world.note(this.name, 'down')
   }
 
   slow(byMs: number): void {
+    this.#isStruck = true
     this.proxy.slow(byMs)
     this.#world.note(this.name, 'slow', byMs)
   }
 
+  /** A link that nothing was done to stays as it is: healing closes what may have lost bytes. */
   heal(): void {
+    if (!this.#isStruck) return
+    this.#isStruck = false
     this.#world.note(this.name, 'up')
     this.proxy.pass()
   }
