@@ -16,7 +16,6 @@ export class Receipt {
   readonly #changed: () => void
   /** Links that are open: two, while one that broke is not known to have. */
   links = 0
-  unlinkedAt = new Date(0)
   /** It answers no more, and had nothing open when it said so. */
   hasLeft = false
   /** When the database was last told that it is heard of, and what endpoint it reports. */
@@ -24,6 +23,8 @@ export class Receipt {
   recordedEndpoint: string | null = null
   #problems: string[] = []
   #polledAt = new Date(0)
+  /** Since its link ended; not told by instants, which go back with the clock. */
+  #hasPolled = false
   #epoch: string | null = null
   #steps: Step[] = []
   #sent = 0
@@ -93,8 +94,14 @@ export class Receipt {
     this.#beatAt = at
   }
 
+  unlinked(): void {
+    this.links -= 1
+    this.#hasPolled = false
+  }
+
   polled(at: Date): void {
     this.#polledAt = at
+    this.#hasPolled = true
     this.hasLeft = false
   }
 
@@ -105,8 +112,9 @@ export class Receipt {
   /** Polling: since its link ended it has asked, and not longer ago than half of its lease. */
   state(now: Date): LinkState {
     if (this.links > 0) return 'linked'
-    const age = now.getTime() - this.#polledAt.getTime()
-    const isPolling = this.#polledAt >= this.unlinkedAt && age <= this.#leaseSeconds * 500
+    // Behind a clock that was set back, it has asked in the future: that far, nobody is heard of.
+    const age = Math.abs(now.getTime() - this.#polledAt.getTime())
+    const isPolling = this.#hasPolled && age <= this.#leaseSeconds * 500
     return isPolling ? 'polling' : 'silent'
   }
 

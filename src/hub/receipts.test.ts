@@ -73,6 +73,24 @@ test('a connector that is gone is named until its lease has ended', async (t) =>
   assert.deepEqual((await w.client.destinations.receipt(query)).connectors, [])
 })
 
+test('a clock that is set back makes nobody a poller who is gone: no receipt waits for them', () => {
+  const clock = { now: new Date() }
+  const receipts = new Receipts(() => clock.now)
+  const gone = receipts.link('prod', 'one')
+  gone.sent({
+    ...{ destination: { id: 'prod', name: 'prod' }, epoch: 'e', revision: 1, issuer: 'i' },
+    ...{ leaseSeconds: 15, onLeaseEnd: 'cut', signingKeys: [] },
+  })
+  receipts.polled('prod', 'one')
+  clock.now = new Date(clock.now.getTime() - 100_000)
+  receipts.unlink(gone)
+  assert.equal(receipts.state('prod'), 'silent')
+  receipts.polled('prod', 'one')
+  assert.equal(receipts.state('prod'), 'polling')
+  clock.now = new Date(clock.now.getTime() - 100_000)
+  assert.equal(receipts.state('prod'), 'silent')
+})
+
 test('L11: instances that one connector invents make nobody forget those of another', async () => {
   const now = new Date()
   const receipts = new Receipts(() => now)

@@ -33,8 +33,7 @@ export class Receipts {
   }
 
   unlink(receipt: Receipt): void {
-    receipt.links -= 1
-    receipt.unlinkedAt = this.#clock()
+    receipt.unlinked()
     this.#wake()
   }
 
