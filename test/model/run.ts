@@ -294,8 +294,7 @@ export class Run {
   async #lane(over: AbortSignal, weather: 'storm' | 'calm'): Promise<void> {
     const random = this.#random.branch()
     while (!over.aborted) {
-      const next = wish(random, this.#driver.state, this.#bounds())
-      const op = next && (await this.#driver.grantWish(next))
+      const op = await this.#change(random)
       const number = op?.outcome === 'acknowledged' ? op.number : null
       if (number !== null && op) {
         if (weather === 'calm') await this.#receipts(op.at, number, 2 * this.#parts.tolerance)
@@ -304,6 +303,15 @@ export class Run {
       const ms = random.between(20, 250)
       await pause(ms, undefined, { signal: over }).catch(() => {})
     }
+  }
+
+  /** The first wish that there is anything of; null where its user is busy. */
+  async #change(random: Random) {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const next = wish(random, this.#driver.state, this.#bounds())
+      if (next) return this.#driver.grantWish(next)
+    }
+    return null
   }
 
   async #receipts(askedAt: number, number: number, waitSeconds: number): Promise<void> {
