@@ -23,7 +23,6 @@ export class Receipt {
   readonly #stepped: (receipt: Receipt) => void
   /** Links that are open: two, while one that broke is not known to have. */
   links = 0
-  unlinkedAt = new Date(0)
   /** It answers no more, and had nothing open when it said so. */
   hasLeft = false
   /** When the database was last told that it is heard of, and what endpoint it reports. */
@@ -31,6 +30,10 @@ export class Receipt {
   recordedEndpoint: string | null = null
   #problems: string[] = []
   #polledAt = new Date(0)
+  /** Since its link ended; not told by instants, which go back with the clock. */
+  /** Since its link ended. */
+  #hasPolled = false
+  #unlinkedAt = new Date(0)
   #epoch: string | null = null
   #steps: Step[] = []
   #sent = 0
@@ -113,8 +116,15 @@ export class Receipt {
     this.#beatAt = at
   }
 
+  unlinked(at: Date): void {
+    this.links -= 1
+    this.#unlinkedAt = at
+    this.#hasPolled = false
+  }
+
   polled(at: Date): void {
     this.#polledAt = at
+    this.#hasPolled = true
     this.hasLeft = false
   }
 
@@ -124,16 +134,16 @@ export class Receipt {
 
   /** When it was heard of last, for one that is not any more. */
   get heardAt(): Date {
-    return this.unlinkedAt > this.#polledAt ? this.unlinkedAt : this.#polledAt
+    return this.#unlinkedAt > this.#polledAt ? this.#unlinkedAt : this.#polledAt
   }
 
   /** Polling: since its link ended it has asked, and not longer ago than half of its lease. */
   state(now: Date): LinkState {
     if (this.links > 0) return 'linked'
-    const age = now.getTime() - this.#polledAt.getTime()
-    // A clock that was set back says nothing of when that was: the next poll does.
-    const isRecent = age >= 0 && age <= this.#leaseSeconds * 500
-    return isRecent && this.#polledAt >= this.unlinkedAt ? 'polling' : 'silent'
+    // Behind a clock that was set back, it has asked in the future: that far, nobody is heard of.
+    const age = Math.abs(now.getTime() - this.#polledAt.getTime())
+    const isPolling = this.#hasPolled && age <= this.#leaseSeconds * 500
+    return isPolling ? 'polling' : 'silent'
   }
 
   /** Whether it may still let somebody in, or hold something open. */

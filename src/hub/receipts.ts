@@ -49,8 +49,7 @@ export class Receipts {
   }
 
   unlink(receipt: Receipt): void {
-    receipt.links -= 1
-    receipt.unlinkedAt = this.#clock()
+    receipt.unlinked(this.#clock())
     this.#wake()
   }
 

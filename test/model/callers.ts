@@ -25,6 +25,9 @@ type Answer = { status: number | null; id: string }
 
 const tellEveryMs = 400
 const answerMs = 8_000
+/** Some go soon and come again: whoever is let in just when something ends is to be met, too. */
+const briefShare = 0.4
+const briefMs = 1_500
 /** After this long, a token is had anew. */
 const freshMs = 4_000
 
@@ -108,7 +111,12 @@ export class Callers {
     while (!signal.aborted) {
       const had = await this.#tokenFor(credential, door.destination, freshMs)
       const answer = had.token
-        ? await this.#ask(credential, door, had.token, 'stay')
+        ? await this.#ask(
+            credential,
+            door,
+            had.token,
+            random.isLucky(briefShare) ? 'brief' : 'stay',
+          )
         : { status: null }
       const isOut = answer.status !== 200
       const waitMs = isOut ? random.between(1_000, this.#isEager ? 4_000 : 8_000) : 50
@@ -128,7 +136,12 @@ export class Callers {
     return { token: given.token }
   }
 
-  #ask(credential: Credential, door: Door, token: string, how: 'once' | 'stay'): Promise<Answer> {
+  #ask(
+    credential: Credential,
+    door: Door,
+    token: string,
+    how: 'once' | 'brief' | 'stay',
+  ): Promise<Answer> {
     const id = `${++this.#serial}`
     const { history } = this.#parts
     const { ca, port, connector } = door
@@ -156,6 +169,7 @@ export class Callers {
         if (status === 200) this.#open.set(id, socket)
         if (status === 200) this.counts.streams += 1
         if (how === 'once' || status !== 200) giveUp()
+        else if (how === 'brief') setTimeout(giveUp, briefMs)
       })
       socket.on('close', () => {
         clearTimeout(patience)

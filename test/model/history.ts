@@ -97,6 +97,7 @@ export class History {
   readonly path: string
   #entries: Entry[] = []
   readonly #file: WriteStream
+  #isOver = false
 
   constructor(path: string) {
     this.path = path
@@ -108,6 +109,7 @@ export class History {
   }
 
   add(entry: Entry): void {
+    if (this.#isOver) return
     this.#entries.push(entry)
     this.#file.write(`${JSON.stringify(entry)}\n`)
   }
@@ -120,6 +122,7 @@ export class History {
   }
 
   async close(): Promise<void> {
+    this.#isOver = true
     await new Promise<void>((resolve) => this.#file.end(resolve))
   }
 }

@@ -134,7 +134,7 @@ export function covers(
 
 /** What the server's lists would say. */
 export function listsOf(state: State): Lists {
-  const email = (id: string) => state.users.get(id)?.email
+  const email = (id: string) => state.users.get(id)?.email ?? id
   const members = [...state.members].map((each) => each.split(' '))
   return sorted({
     users: [...state.users.values()].map((user) => `${user.id} ${user.email} ${user.isDisabled}`),

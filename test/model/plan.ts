@@ -37,11 +37,11 @@ const weights = {
   'remove user': 2,
   disable: 4,
   enable: 8,
-  'log in': 3,
-  'log out': 2,
-  'end session': 4,
-  'add key': 6,
-  'remove key': 4,
+  'log in': 4,
+  'log out': 3,
+  'end session': 8,
+  'add key': 10,
+  'remove key': 10,
   'edit lease': 2,
 }
 const mostKeys = 2

@@ -15,7 +15,7 @@ import { fetchWith } from '../../src/wire/dial.ts'
 import { clean } from '../journeys/person.ts'
 import { freePort } from '../ports.ts'
 import { type Postgres, startPostgres } from '../postgres.ts'
-import { root, Running, until } from '../processes.ts'
+import { root, Running } from '../processes.ts'
 import { startProxy, type SwallowingProxy } from '../proxy.ts'
 import { secret } from '../secrets/record.ts'
 import type { Door } from './callers.ts'
@@ -37,6 +37,7 @@ export const usualLeaseSeconds = 30
 
 const adminEmail = 'admin@example.com'
 const callMs = 30_000
+const startTries = 8
 const shifting = join(import.meta.dirname, 'clock.ts')
 
 export type WorldParts = {
@@ -55,6 +56,8 @@ export class World {
   readonly serving: Serving
   readonly fetch: Fetch
   server: Running | null = null
+  /** Nothing is started any more. */
+  isOver = false
   readonly #parts: WorldParts
   readonly #port: number
   readonly #postgres: Postgres | null
@@ -105,17 +108,17 @@ export class World {
   /** Again where the first word of it is its end: its database may be on its way back. */
   async startServer(): Promise<void> {
     this.note('server', 'up')
-    await until('the server listens', async () => {
+    for (let triesLeft = startTries; !this.isOver; triesLeft -= 1) {
       const server = new Running(this.#command('server'), this.#serverEnv())
       this.server = server
-      return server.says(/"message":"listening"/, 'stderr').then(
-        () => true,
-        () => {
-          server.child.kill('SIGKILL')
-          return false
-        },
-      )
-    })
+      try {
+        await server.says(/"message":"listening"/, 'stderr')
+        return
+      } catch (error) {
+        await server.stop('SIGKILL')
+        if (triesLeft === 0) throw error
+      }
+    }
   }
 
   async killServer(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -261,6 +264,7 @@ export class Connector {
   /** The id of the destination that it serves. */
   destination = ''
   running: Running | null = null
+  #isStruck = false
   readonly #world: World
   readonly #history: History
 
@@ -292,6 +296,7 @@ export class Connector {
   }
 
   start(): void {
+    if (this.#world.isOver) return
     this.#world.note(this.name, 'started')
     const running = new Running(this.#world.command(['connector']), this.#world.connectorEnv(this))
     this.running = running
@@ -313,21 +318,27 @@ export class Connector {
   }
 
   swallow(): void {
+    this.#isStruck = true
     this.proxy.swallow()
     this.#world.note(this.name, 'down')
   }
 
   cut(): void {
+    this.#isStruck = true
     this.proxy.cut()
     this.#world.note(this.name, 'down')
   }
 
   slow(byMs: number): void {
+    this.#isStruck = true
     this.proxy.slow(byMs)
     this.#world.note(this.name, 'slow', byMs)
   }
 
+  /** A link that nothing was done to stays as it is: healing closes what may have lost bytes. */
   heal(): void {
+    if (!this.#isStruck) return
+    this.#isStruck = false
     this.#world.note(this.name, 'up')
     this.proxy.pass()
   }

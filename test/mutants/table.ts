@@ -10,6 +10,7 @@ import { ofJourneys } from './journeys.ts'
 import { ofWhatIsKnown } from './knowledge.ts'
 import { ofTheLink } from './link.ts'
 import { ofTheLogin } from './login.ts'
+import { ofTheModel } from './model.ts'
 import type { Mutant } from './mutant.ts'
 import { ofTheReader } from './reader.ts'
 import { ofTheServer } from './server.ts'
@@ -27,5 +28,6 @@ export const mutants: Mutant[] = [
     ...ofTheCli,
     ...ofHosts,
     ...ofJourneys,
+    ...ofTheModel,
   ],
 ]
