@@ -118,7 +118,7 @@ export async function startServer(scope: Scope, databaseUrl: string | null): Pro
   const dataDir = join(mkdtempSync(join(scope.dir, 'server-')))
   const adminKey = `bench.${crypto.randomUUID().replaceAll('-', '')}`
   const command = process.env['INFRA_BENCH_SERVER']?.split(' ') ?? productCommand()
-  const [file = '', ...args] = [...command, 'server']
+  const [file, ...args] = [...command, 'server']
   const child = spawn(file, args, {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -31,7 +31,6 @@ export class Receipt {
   #problems: string[] = []
   #polledAt = new Date(0)
   /** Since its link ended; not told by instants, which go back with the clock. */
-  /** Since its link ended. */
   #hasPolled = false
   #unlinkedAt = new Date(0)
   #epoch: string | null = null

@@ -139,7 +139,7 @@ export function listsOf(state: State): Lists {
   return sorted({
     users: [...state.users.values()].map((user) => `${user.id} ${user.email} ${user.isDisabled}`),
     groups: [...state.groups.values()].map(({ id, name }) => {
-      const own = members.flatMap(([group, user = '']) => (group === id ? [`${email(user)}`] : []))
+      const own = members.flatMap(([group, user = '']) => (group === id ? [email(user)] : []))
       return `${id} ${name} ${own.toSorted().join(',')}`
     }),
     grants: [...state.grants.values()].map(
