@@ -24,6 +24,8 @@ export class Receipt {
   /** Links that are open: two, while one that broke is not known to have. */
   links = 0
   unlinkedAt = new Date(0)
+  /** Its link ended a moment ago: it dials again, or polls, at once. */
+  isAwaited = false
   /** It answers no more, and had nothing open when it said so. */
   hasLeft = false
   /** When the database was last told that it is heard of, and what endpoint it reports. */

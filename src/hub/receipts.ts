@@ -27,6 +27,9 @@ export type Numbers = Totals & {
 /** Of one destination, so that whoever holds a key of one crowds nobody out at another. */
 const keptGone = 256
 
+/** In so much time, whose link broke has dialled again or polled, if the network lets them. */
+const momentMs = 10_000
+
 export class Receipts {
   readonly #clock: () => Date
   /** By destination, then by instance in the order in which they were last heard of. */
@@ -52,6 +55,12 @@ export class Receipts {
   unlink(receipt: Receipt): void {
     receipt.links -= 1
     receipt.unlinkedAt = this.#clock()
+    receipt.isAwaited = receipt.links === 0
+    const isOver = setTimeout(() => {
+      receipt.isAwaited = false
+      this.#wake()
+    }, momentMs)
+    isOver.unref()
     this.#wake()
   }
 
@@ -143,7 +152,7 @@ export class Receipts {
     waitMs: number,
   ): ReturnType<Links['enforced']> {
     const isDone = (): boolean =>
-      this.#heardAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
+      this.#awaited(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
     await this.#until(isDone, waitMs)
     const now = this.#clock()
     return this.concerned(destinationId).map((receipt) => {
@@ -213,6 +222,14 @@ export class Receipts {
 
   #linkedAt(destinationId: string): Receipt[] {
     return this.#at(destinationId).filter(({ links }) => links > 0)
+  }
+
+  /** Who is heard of, or was until a moment ago and did not say goodbye. */
+  #awaited(destinationId: string): Receipt[] {
+    const now = this.#clock()
+    return this.#at(destinationId).filter((receipt) => {
+      return receipt.state(now) !== 'silent' || (receipt.isAwaited && !receipt.hasLeft)
+    })
   }
 
   #heardAt(destinationId: string): Receipt[] {
