@@ -208,7 +208,9 @@ export async function world(
   const access = new HeldAccess(systemClock)
   const streams = new Streams()
   const door = new Door({ access })
-  const parts = { door, streams, access, upstream: () => made.target, limits, ...told }
+  const upstreamOf = () => made.target
+  const beforeBytes = () => {}
+  const parts = { door, streams, access, upstream: upstreamOf, limits, beforeBytes, ...told }
   parts.log = recorded(told.log)
   secret('cluster token', account)
   const proxy = new Proxy(parts)

@@ -70,7 +70,7 @@ class Connector {
   readonly #warning: LeaseWarning
   #link: Link | null = null
   #poll: Poll | null = null
-  #problems: string[] = []
+  #problems: string[] | null = null
   /** What was started, to be stopped in reverse; null once it is. */
   #closers: (() => void | Promise<void>)[] | null = []
 
@@ -117,7 +117,7 @@ class Connector {
     const hello = { instance: randomUUID(), version, endpoint }
     if (this.#closers === null) return
     this.#link = this.#openLink(hello)
-    this.#link.report(this.#problems)
+    if (this.#problems) this.#link.report(this.#problems)
     this.#poll = this.#openPoll(hello, this.#link)
   }
 
@@ -248,7 +248,7 @@ class Connector {
       refused: this.#proxy.refusals.counts,
       ended: this.#proxy.records.ended,
       carried: this.#proxy.records.carried,
-      problems: this.#problems.length,
+      problems: this.#problems?.length ?? 0,
     }
   }
 }

@@ -30,6 +30,7 @@ CREATE TABLE "destinations" (
 	"endpoint" text,
 	"pending_endpoint" text,
 	"last_seen_at" timestamp with time zone,
+	"troubled_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint

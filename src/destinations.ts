@@ -1,5 +1,5 @@
 /** Destinations: the clusters that access is given to, each with a connector beside it. */
-import { asc, eq, or } from 'drizzle-orm'
+import { asc, eq, isNotNull, or } from 'drizzle-orm'
 import { type Call, connectorOf } from './call.ts'
 import { newId } from './credential.ts'
 import type { Database } from './db/database.ts'
@@ -139,6 +139,42 @@ export async function certify(call: Call, { csr }: { csr: string }): Promise<Cer
   const { destinationId } = connectorOf(call)
   const { certificate, expiresAt } = await call.authority.certifyConnector(csr, destinationId)
   return { certificate, expiresAt: expiresAt.toISOString() }
+}
+
+/**
+ * Says that something is wrong in the cluster, or that nothing is any more; nothing, where that
+ * was said last.
+ */
+export async function recordTrouble(
+  db: Database,
+  destination: { id: string; name: string },
+  now: Date,
+  problems: string[],
+): Promise<void> {
+  const isTroubled = problems.length > 0
+  const here = eq(destinations.id, destination.id)
+  await db.transaction(async (tx) => {
+    const [was] = await tx.select().from(destinations).where(here).for('update')
+    const since = was?.troubledAt ?? null
+    if (!was || (since !== null) === isTroubled) return
+    await tx
+      .update(destinations)
+      .set({ troubledAt: isTroubled ? now : null })
+      .where(here)
+    // Who may enter does not change by it.
+    await record(tx, { kind: 'system' }, now, {
+      kind: isTroubled ? 'destination.troubled' : 'destination.recovered',
+      detail: { destination, ...(since ? { since: since.toISOString() } : { problems }) },
+      destinations: [],
+    })
+  })
+}
+
+/** Of which destinations it was said last that something is wrong. */
+export async function troubledDestinations(db: Database): Promise<string[]> {
+  const isTroubled = isNotNull(destinations.troubledAt)
+  const rows = await db.select({ id: destinations.id }).from(destinations).where(isTroubled)
+  return rows.map(({ id }) => id)
 }
 
 /** A destination by id or by name. @throws {Failure} `not_found` */

@@ -217,6 +217,19 @@ test('what is wrong is told when it changes, and that it is right again', async 
   ])
 })
 
+test('that nothing is wrong is told once as well, and by nobody who has not looked', async (t) => {
+  const { ask } = await cluster(t)
+  const { take, settled, kept, problems } = roles(t, ask, null)
+  kept.changed()
+  await settled()
+  assert.deepEqual(problems, [])
+  take(access([['view', 'web']]))
+  await settled()
+  take(access([['view', 'web']]))
+  await settled()
+  assert.deepEqual(problems, [[]])
+})
+
 test('a binding that somebody touched is looked at without waiting for the minute', async (t) => {
   const { ask, objects, keep } = await cluster(t)
   const { take, kept } = roles(t, ask, null, 3_600_000)

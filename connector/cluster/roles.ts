@@ -80,8 +80,8 @@ export class Roles {
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #touched: NodeJS.Timeout | undefined
-  /** What the last run complained of: a complaint is logged when it is new, not every minute. */
-  #complaints = new Set<string>()
+  /** What the last run complained of, null before the first: a complaint is logged when it is new, not every minute. */
+  #complaints: Set<string> | null = null
 
   constructor(options: RolesOptions) {
     this.#options = options
@@ -116,7 +116,7 @@ export class Roles {
       this.#isDue = false
       const { complaints, hasFailed } = await this.#reconcile()
       this.#failures = hasFailed ? this.#failures + 1 : 0
-      this.#report(complaints)
+      if (complaints) this.#report(complaints)
     }
     this.#isRunning = false
     this.#arm()
@@ -130,9 +130,10 @@ export class Roles {
   }
 
   /** One run; it never throws. A role that is missing is worth a word, but no reason to hurry. */
-  async #reconcile(): Promise<{ complaints: string[]; hasFailed: boolean }> {
+  async #reconcile(): Promise<{ complaints: string[] | null; hasFailed: boolean }> {
     const current = this.#options.current()
-    if (!current) return { complaints: [], hasFailed: false }
+    // Who does not look knows of nothing that is well again.
+    if (!current) return { complaints: null, hasFailed: false }
     const { usable, unusable } = sorted(current.inUse)
     const failures = await this.#apply(current.destinationId, usable)
     const unbound = unusable.map((role) => `no binding can be made for ${describe(role)}`)
@@ -171,11 +172,12 @@ export class Roles {
 
   #report(complaints: string[]): void {
     const now = new Set(complaints)
-    const isNew = complaints.filter((complaint) => !this.#complaints.has(complaint))
+    const before = this.#complaints
+    const isNew = complaints.filter((complaint) => !before?.has(complaint))
     for (const complaint of isNew) {
       this.#options.log('warn', 'bindings are not as they should be', { complaint })
     }
-    const hasChanged = isNew.length > 0 || now.size !== this.#complaints.size
+    const hasChanged = isNew.length > 0 || now.size !== before?.size
     this.#complaints = now
     if (hasChanged) this.#options.onProblems?.([...now])
   }

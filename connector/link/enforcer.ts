@@ -93,11 +93,16 @@ export class Enforcer {
     this.#unsaid += severed
   }
 
+  /** How many of them the server was told of, whether or not it heard. */
+  get saidInAll(): number {
+    return this.#severed - this.#unsaid
+  }
+
   /** How many streams were cut that the server was not told of; from now on it is. */
-  takeUnsaid(): number {
-    const unsaid = this.#unsaid
+  takeUnsaid(): { severed: number; severedInAll: number } {
+    const severed = this.#unsaid
     this.#unsaid = 0
-    return unsaid
+    return { severed, severedInAll: this.saidInAll }
   }
 
   /** The server was not told after all. */

@@ -27,7 +27,7 @@ test('an ack comes after what lost access was severed, and says how many that we
   const editor = stream(streams, ['infra:role:edit', 'infra:role:view'])
   peer.send({ kind: 'access', access: accessAt(2, ['view']) })
   const ack = await peer.ack()
-  assert.deepEqual(ack, { kind: 'ack', epoch: 'e1', revision: 2, severed: 1 })
+  assert.deepEqual(ack, { kind: 'ack', epoch: 'e1', revision: 2, severed: 1, severedInAll: 1 })
   assert.deepEqual([reader.severed, editor.severed], [false, true])
 })
 
@@ -65,7 +65,13 @@ test('a delta is enforced and acknowledged: what it no longer gives is severed',
     stream(streams, ['infra:role:edit']),
   ]
   peer.send(delta(5, 'edit'))
-  assert.deepEqual(await peer.ack(), { kind: 'ack', epoch: 'e1', revision: 5, severed: 1 })
+  assert.deepEqual(await peer.ack(), {
+    kind: 'ack',
+    epoch: 'e1',
+    revision: 5,
+    severed: 1,
+    severedInAll: 1,
+  })
   assert.deepEqual([views.severed, edits.severed], [true, false])
   assert.deepEqual(access.rolesInUse(), [{ role: 'edit', namespace: null }])
   assert.equal(await changes.next(), 5)
@@ -107,7 +113,13 @@ test('a beat about Access that is not word for word what is held renews nothing,
 test('another epoch is taken though its revisions begin anew', async (t) => {
   const { peer, access } = await linked(t)
   peer.send({ kind: 'access', access: accessAt(0, ['view'], 'e2') })
-  assert.deepEqual(await peer.ack(), { kind: 'ack', epoch: 'e2', revision: 0, severed: 0 })
+  assert.deepEqual(await peer.ack(), {
+    kind: 'ack',
+    epoch: 'e2',
+    revision: 0,
+    severed: 0,
+    severedInAll: 0,
+  })
   assert.equal(access.current?.epoch, 'e2')
 })
 

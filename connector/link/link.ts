@@ -67,7 +67,8 @@ export class Link {
   /** The server ended the last link because of our key; the next refusal confirms it. */
   #isInDoubt = false
   #lastReason = ''
-  #problems: string[] = []
+  /** Null: nobody has looked yet. */
+  #problems: string[] | null = null
   #isClosed = false
 
   /** Dials at once, and goes on until `close`. */
@@ -81,10 +82,13 @@ export class Link {
     return this.#dialled?.isOpen ? 'linked' : 'dialling'
   }
 
-  /** What is wrong in the cluster, told now and after each dial: the server forgets it with a link. */
+  /**
+   * What is wrong in the cluster, told now and after each dial, also when it is nothing: the server
+   * forgets it with a link, and who says nothing may not have looked yet.
+   */
   report(problems: string[]): void {
     this.#problems = problems.slice(0, maxProblems).map((each) => each.slice(0, maxProblemLength))
-    if (this.#dialled?.isOpen) this.#send(this.#dialled, this.#reported())
+    if (this.#dialled?.isOpen) this.#tellProblems(this.#dialled)
   }
 
   /** Says goodbye, so that the server knows at once; a second is enough for that. */
@@ -164,7 +168,7 @@ export class Link {
     this.#lastReason = ''
     const { epoch = null, revision = null } = enforcer.known ?? {}
     this.#send(dialled, { kind: 'hello', ...hello, epoch, revision })
-    if (this.#problems.length > 0) this.#send(dialled, this.#reported())
+    this.#tellProblems(dialled)
     this.#ping(dialled)
     log('info', 'link up')
   }
@@ -206,8 +210,8 @@ export class Link {
   }
 
   #acknowledge(dialled: Dialled, { epoch, revision }: { epoch: string; revision: number }): void {
-    const severed = this.#parts.enforcer.takeUnsaid()
-    this.#send(dialled, { kind: 'ack', epoch, revision, severed })
+    const cut = this.#parts.enforcer.takeUnsaid()
+    this.#send(dialled, { kind: 'ack', epoch, revision, ...cut })
   }
 
   #renew(dialled: Dialled, beat: Beat): void {
@@ -228,8 +232,8 @@ export class Link {
     if (dialled.barren >= 2) this.#drop(dialled, 'beats speak of an access that never came')
   }
 
-  #reported(): FromConnector {
-    return { kind: 'report', problems: this.#problems }
+  #tellProblems(dialled: Dialled): void {
+    if (this.#problems) this.#send(dialled, { kind: 'report', problems: this.#problems })
   }
 
   #ping(dialled: Dialled): void {

@@ -95,10 +95,12 @@ async function polled(t: TestContext, options = {}): Promise<World> {
 test('without a link it asks soon, and lets in by the answer, from when it asked', async (t) => {
   const w = world(t)
   const { query, answer } = await w.after(2_000)
-  assert.deepEqual(query, { instance: 'i1', version: '1', endpoint: 'prod.example.com:443' })
+  const hello = { instance: 'i1', version: '1', endpoint: 'prod.example.com:443' }
+  assert.deepEqual(query, { ...hello, severedInAll: 0 })
   w.state.now += 700
   answer(whole(1))
-  assert.deepEqual(await w.acks.next(), { instance: 'i1', epoch: 'e1', revision: 1, severed: 0 })
+  const ack = { instance: 'i1', epoch: 'e1', revision: 1, severed: 0, severedInAll: 0 }
+  assert.deepEqual(await w.acks.next(), ack)
   await w.changes.next()
   assert.equal(w.access.standing('u1', 's1').kind, 'stands')
   assert.equal(w.access.leaseEndsAt, 2_000 + 15_000)
@@ -142,9 +144,11 @@ test('a count that did not arrive is said the next time, with what the clock cut
   w.enforcer.count(2)
   w.state.ackFails = false
   ;(await w.after(4_500)).answer(whole(3, ['view']))
-  assert.equal((await w.acks.next()).severed, 3)
+  const { severed, severedInAll } = await w.acks.next()
+  assert.deepEqual([severed, severedInAll], [3, 3])
   await w.taken.next()
-  assert.equal(w.enforcer.takeUnsaid(), 0)
+  assert.equal(w.enforcer.takeUnsaid().severed, 0)
+  assert.equal((await w.after(4_500)).query.severedInAll, 3)
 })
 
 test('an answer that the link has overtaken changes nothing, of whatever epoch', async (t) => {

@@ -98,7 +98,7 @@ export class Poll {
 
   #query(): PollQuery {
     const { hello, enforcer } = this.#parts
-    return { ...hello, ...enforcer.known }
+    return { ...hello, ...enforcer.known, severedInAll: enforcer.saidInAll }
   }
 
   async #apply(answer: PollAnswer, sentAt: number): Promise<void> {
@@ -120,11 +120,11 @@ export class Poll {
   /** The receipt, by HTTP; and the link learns that it has been overtaken. */
   async #tell(taken: { epoch: string; revision: number }): Promise<void> {
     const { acknowledge, hello, enforcer, onTaken, log } = this.#parts
-    const severed = enforcer.takeUnsaid()
+    const cut = enforcer.takeUnsaid()
     try {
-      await acknowledge({ instance: hello.instance, ...taken, severed }, this.#callMs())
+      await acknowledge({ instance: hello.instance, ...taken, ...cut }, this.#callMs())
     } catch (error) {
-      enforcer.giveBack(severed)
+      enforcer.giveBack(cut.severed)
       log('warn', 'the server was not told that access is enforced', { error })
     }
     onTaken(taken)

@@ -40,7 +40,7 @@ export type ProxyParts = {
   streamLog?: StreamLog
   limits?: Partial<Limits>
   /** Called before bytes pass on a stream: what is due to be severed by now is. */
-  beforeBytes?: () => void
+  beforeBytes: () => void
 }
 
 /** A caller's connection: its place, and its address as it is told to others. */
@@ -115,7 +115,7 @@ export class Proxy {
     const upgrade = upgradeOf(head)
     const identity = identityLines(admitted)
     const id = randomUUID()
-    const { streams, beforeBytes = () => {} } = this.#parts
+    const { streams, beforeBytes } = this.#parts
     const most = this.limits.streamsPerUser
     const held = new Held({ caller, place, admitted, streams, most, beforeBytes })
     const close = this.records.open({ id, head, upgrade, admitted, address })

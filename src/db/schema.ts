@@ -146,6 +146,8 @@ export const destinations = pgTable(
     endpoint: text(),
     pendingEndpoint: text('pending_endpoint'),
     lastSeenAt: instant('last_seen_at'),
+    /** Set while something is wrong in the cluster, so that this is said once. */
+    troubledAt: instant('troubled_at'),
     createdAt: createdAt(),
   },
   (t) => [uniqueIndex('destinations_name').on(t.name)],

@@ -26,6 +26,7 @@ import { Marks } from './marks.ts'
 import { answerPoll } from './poll.ts'
 import { type Numbers, Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
+import { Troubles } from './troubles.ts'
 import type { ConnectorInstance, LinkState } from '../wire/destinations.ts'
 import { log } from '../wire/log.ts'
 import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
@@ -67,6 +68,7 @@ export class Hub implements Links {
     this.#parts = {
       ...{ db: store.db, settings, clock, receipts: this.#receipts },
       marks: new Marks(store.db, clock),
+      troubles: new Troubles(store.db, clock, this.#receipts),
       look: () => this.#look(),
       lookSoon: () => this.#lookSoon(),
       isListening: () => store.isListening(),
@@ -77,6 +79,7 @@ export class Hub implements Links {
 
   async open(): Promise<void> {
     this.#stop = await this.#store.listen(channel, () => this.#wake())
+    await this.#parts.troubles.open()
     await this.#look()
   }
 
@@ -86,6 +89,7 @@ export class Hub implements Links {
     const links = this.#linksAt(null)
     for (const link of links) link.close(closing.goingAway, 'the server is stopping')
     // The store may be closed as soon as this returns.
+    await this.#parts.troubles.close()
     await Promise.allSettled([this.#soon, this.#running, ...links.map((link) => link.reading)])
   }
 
@@ -154,8 +158,8 @@ export class Hub implements Links {
   }
 
   acknowledge({ destinationId }: ConnectorActor, { instance, ...enforced }: PollAck): void {
-    this.#receipts.find(destinationId, instance)?.acknowledged(enforced)
-    this.#receipts.count(enforced.severed)
+    const receipt = this.#receipts.find(destinationId, instance)
+    if (receipt) this.#receipts.acknowledged(receipt, enforced)
   }
 
   problems(destinationId: string): string[] {

@@ -40,9 +40,10 @@ export class FarEnd {
     this.say({ kind: 'hello', instance, version: '1', ...known, endpoint })
   }
 
-  ack(access: Access, severed = 0): void {
+  ack(access: Access, severed = 0, severedInAll?: number): void {
     const { epoch, revision } = access
-    this.say({ kind: 'ack', epoch, revision, severed })
+    const inAll = severedInAll === undefined ? {} : { severedInAll }
+    this.say({ kind: 'ack', epoch, revision, severed, ...inAll })
   }
 
   /** Pings, and waits for the beat: by then all that was committed before has been dealt with. */

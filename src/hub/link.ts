@@ -10,6 +10,7 @@ import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
 import { Sent } from './sent.ts'
 import type { Settings } from '../settings.ts'
+import type { Troubles } from './troubles.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
 import { fromConnector, type FromServer, type Hello } from '../wire/link.ts'
 import { log } from '../wire/log.ts'
@@ -20,6 +21,7 @@ export type LinkParts = {
   clock: () => Date
   receipts: Receipts
   marks: Marks
+  troubles: Troubles
   actor: ConnectorActor
   socket: Socket
   /** Looks at the database from now on, tells every link, and gives what it found. */
@@ -97,11 +99,15 @@ export class Link {
     if (message.kind === 'hello') return this.#greet(message)
     if (!this.#receipt) return this.close(closing.badMessage, 'hello comes first')
     if (message.kind === 'ping') return void this.#beat(message.id)
-    if (message.kind === 'report') return this.#receipt.reported(message.problems)
+    if (message.kind === 'report') return this.#report(this.#receipt, message.problems)
     if (message.epoch !== this.#sent?.epoch) return
-    this.#receipt.acknowledged(message)
-    this.#parts.receipts.count(message.severed)
+    this.#parts.receipts.acknowledged(this.#receipt, message)
     if (message.revision > this.#sent.since) this.#resend()
+  }
+
+  #report(receipt: Receipt, problems: string[]): void {
+    receipt.reported(problems)
+    this.#parts.troubles.reported(this.#parts.actor)
   }
 
   /** Told of every look that concerns it, and of one at each of its pings. */
@@ -131,6 +137,8 @@ export class Link {
     if (!this.#isOver && this.#receipt) this.#parts.receipts.unlink(this.#receipt)
     if (!this.#isOver && this.#receipt && code === closing.leaving) {
       void this.#parts.marks.left(this.#parts.actor, this.#receipt)
+      // What it alone found wrong went with it.
+      this.#parts.troubles.reported(this.#parts.actor)
     }
     this.#isOver = true
   }

@@ -78,6 +78,23 @@ test('P3: a poll that knows of lost events begins a new epoch, once; a second cl
   await assert.rejects(ask(claimed), { code: 'unavailable' })
 })
 
+test('where an acknowledgement was lost, what is held is the receipt, with all that was cut', async (t) => {
+  const w = await world(t)
+  const { connector, ask, told } = await polling(w)
+  const first = await told()
+  const { epoch, revision } = first
+  await connector.enforced({ instance: 'one', epoch, revision, severed: 0, severedInAll: 7 })
+  const { revision: wanted } = await w.client.destinations.update({
+    ...{ destination: 'prod', leaseSeconds: 60 },
+  })
+  const access = await told()
+  await ask({ ...knownOf(access), severedInAll: 10 })
+  await ask({ ...knownOf(access), severedInAll: 10 })
+  const query = { destination: 'prod', revision: wanted }
+  const receipt = await w.client.destinations.receipt(query)
+  assert.deepEqual([receipt.enforced, receipt.connectors[0]?.severed], [true, 3])
+})
+
 test('receipts work by the poll alone, and its state says how it is heard of', async (t) => {
   const w = await world(t)
   const ana = await w.user('ana@example.com')

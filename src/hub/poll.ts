@@ -46,7 +46,7 @@ export async function answerPoll(
   await reportEndpoint(db, actor, receipt, at, asked.endpoint)
   const answer = answerOf(access, asked, at)
   if (answer.kind === 'access') receipt.sent(access)
-  else receipt.proved(access)
+  else receipts.severed(receipt.proved(access, asked.severedInAll))
   receipt.beaten(at)
   await marks.heard(actor, receipt, 'poll')
   return answer

@@ -23,12 +23,14 @@ export class Receipt {
   readonly #stepped: (receipt: Receipt) => void
   /** Links that are open: two, while one that broke is not known to have. */
   links = 0
+  /** Its link ended a moment ago: it dials again, or polls, at once. */
+  isAwaited = false
   /** It answers no more, and had nothing open when it said so. */
   hasLeft = false
   /** When the database was last told that it is heard of, and what endpoint it reports. */
   markedAt = new Date(0)
   recordedEndpoint: string | null = null
-  #problems: string[] = []
+  #problems: string[] | null = null
   #polledAt = new Date(0)
   /** Since its link ended; not told by instants, which go back with the clock. */
   #hasPolled = false
@@ -36,6 +38,8 @@ export class Receipt {
   #epoch: string | null = null
   #steps: Step[] = []
   #sent = 0
+  /** How many streams it has said that it cut, as far as was heard; null: it never said. */
+  #severedInAll: number | null = null
   #acknowledged = -1
   #verified = 0
   #sentLeaseSeconds = 0
@@ -61,12 +65,12 @@ export class Receipt {
     this.#stepped = stepped
   }
 
-  /** What the connector finds wrong in its cluster. */
-  reported(problems: string[]): void {
+  /** What the connector finds wrong in its cluster; null: it has not said since it linked. */
+  reported(problems: string[] | null): void {
     this.#problems = problems
   }
 
-  get problems(): readonly string[] {
+  get problems(): readonly string[] | null {
     return this.#problems
   }
 
@@ -93,20 +97,28 @@ export class Receipt {
     this.#step(0)
   }
 
-  acknowledged({ epoch, revision, severed }: Enforced): void {
+  /** Gives how many streams were cut that nobody had heard of; null: it acknowledges nothing. */
+  acknowledged({ epoch, revision, severed, severedInAll }: Enforced): number | null {
     // Only what was sent can be acknowledged: a connector's claim is not a receipt.
-    if (epoch !== this.#epoch || revision > this.#sent) return
+    if (epoch !== this.#epoch || revision > this.#sent) return null
     this.#acknowledged = Math.max(this.#acknowledged, revision)
-    this.#step(severed)
+    const unheard = this.#unheard(severedInAll, severed)
+    this.#step(unheard)
+    return unheard
   }
 
-  /** By its digest it holds, and so has enforced, the Access of this revision. */
-  proved({ epoch, revision, leaseSeconds, onLeaseEnd }: AccessHead): void {
+  /**
+   * By its digest it holds, and so has enforced, the Access of this revision. Gives how many
+   * streams were cut that nobody had heard of: the ack that told of them was lost.
+   */
+  proved({ epoch, revision, leaseSeconds, onLeaseEnd }: AccessHead, severedInAll?: number): number {
     this.#enter(epoch)
     this.#acknowledged = Math.max(this.#acknowledged, revision)
     this.#sentLeaseSeconds = leaseSeconds
     this.#onLeaseEnd = onLeaseEnd
-    this.#step(0)
+    const unheard = this.#unheard(severedInAll, 0)
+    this.#step(unheard)
+    return unheard
   }
 
   beaten(at: Date): void {
@@ -117,6 +129,7 @@ export class Receipt {
 
   unlinked(at: Date): void {
     this.links -= 1
+    this.isAwaited = this.links === 0
     this.#unlinkedAt = at
     this.#hasPolled = false
   }
@@ -211,6 +224,15 @@ export class Receipt {
     this.#measured = this.#known.epoch === epoch ? this.#known.revision : null
   }
 
+  /** What this word adds to what was heard: `alone`, where there is nothing to compare it with. */
+  #unheard(severedInAll: number | undefined, alone: number): number {
+    if (severedInAll === undefined) return alone
+    const heard = this.#severedInAll ?? severedInAll - alone
+    // One that was overtaken by a later word says less, and nothing new.
+    this.#severedInAll = Math.max(heard, severedInAll)
+    return this.#severedInAll - heard
+  }
+
   /** An unchanged Access that was acknowledged counts for every revision it was verified up to. */
   #step(severed: number): void {
     const isCurrent = this.#acknowledged >= this.#sent
@@ -219,7 +241,7 @@ export class Receipt {
     const before = this.#steps.at(-1)
     if (revision < 0) return
     if (before && before.revision >= revision) {
-      // Said twice, by link and by poll: what was cut is in one of the two.
+      // Said twice, by link and by poll: this is what the first did not tell.
       before.severed += severed
       return
     }

@@ -36,6 +36,47 @@ test('a receipt names who enforced what, how many streams it cut, and who is sti
   assert.equal(receipt.connectors[0]?.enforcedAt, w.clock.now.toISOString())
 })
 
+test('what was cut is counted once, whichever acknowledgements were lost, came late or came twice', () => {
+  const receipts = new Receipts(() => new Date())
+  const destination = { id: 'prod', name: 'prod' }
+  const lease = { leaseSeconds: 360, onLeaseEnd: 'cut' } as const
+  const head = (revision: number) => {
+    return { destination, epoch: 'e', revision, issuer: '', signingKeys: [], ...lease }
+  }
+  const receipt = receipts.polled('prod', 'one', {})
+  const ack = (revision: number, severed: number, severedInAll?: number) =>
+    receipts.acknowledged(receipt, { epoch: 'e', revision, severed, severedInAll })
+  const counted = (revision: number) => receipt.stepFor(revision)?.severed
+  for (const revision of [1, 2, 3, 4, 5, 6, 7]) {
+    receipt.sent(head(revision))
+    if (revision === 1) ack(1, 0, 40)
+    // Two were cut, the ack is lost, and the poll says what is held. The ack comes after all.
+    if (revision === 2) receipts.severed(receipt.proved(head(2), 42))
+    if (revision === 2) ack(2, 2, 42)
+    // Lost for good: the next word has it.
+    if (revision === 4) ack(4, 1, 46)
+    // By two ways, the later word first.
+    if (revision === 5) ack(5, 1, 49)
+    if (revision === 5) ack(5, 2, 48)
+    if (revision === 6) ack(6, 2, 51)
+    // A connector from before this was said.
+    if (revision === 7) ack(7, 2)
+  }
+  assert.deepEqual([1, 2, 3, 4, 5, 6, 7].map(counted), [0, 2, 4, 4, 3, 2, 2])
+  assert.equal(receipts.numbers.severed, 13)
+  // To a server that started since, the first word is what it knows.
+  const anew = new Receipts(() => new Date())
+  const again = anew.polled('prod', 'one', {})
+  again.sent(head(8))
+  anew.acknowledged(again, { epoch: 'e', revision: 8, severed: 1, severedInAll: 52 })
+  assert.equal(again.stepFor(8)?.severed, 1)
+  // What was not sent cannot be acknowledged, and what it told is told again by the next.
+  anew.acknowledged(again, { epoch: 'e', revision: 9, severed: 1, severedInAll: 53 })
+  again.sent(head(10))
+  anew.acknowledged(again, { epoch: 'e', revision: 10, severed: 0, severedInAll: 53 })
+  assert.deepEqual([again.stepFor(10)?.severed, anew.numbers.receipts], [1, 2])
+})
+
 test('a change elsewhere counts as enforced without a word from the connector', async (t) => {
   const w = await world(t)
   const far = await linked(w, 'prod')

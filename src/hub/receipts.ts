@@ -4,6 +4,7 @@
  */
 import type { Links } from '../call.ts'
 import type { LinkState, Receipt as WireReceipt } from '../wire/destinations.ts'
+import type { Enforced } from '../wire/link.ts'
 import type { Look } from './look.ts'
 import { Receipt } from './receipt.ts'
 import { type Behind, Revocations } from './revocations.ts'
@@ -26,6 +27,9 @@ export type Numbers = Totals & {
 /** Of one destination, so that whoever holds a key of one crowds nobody out at another. */
 const keptGone = 256
 
+/** In so much time, whose link broke has dialled again or polled, if the network lets them. */
+const momentMs = 10_000
+
 export class Receipts {
   readonly #clock: () => Date
   /** By destination, then by instance in the order in which they were last heard of. */
@@ -43,13 +47,18 @@ export class Receipts {
     const receipt = this.#of(destinationId, instance, known)
     receipt.links += 1
     receipt.hasLeft = false
-    // Told anew with each link, where there is anything to tell.
-    receipt.reported([])
+    // Told anew with each link.
+    receipt.reported(null)
     return receipt
   }
 
   unlink(receipt: Receipt): void {
     receipt.unlinked(this.#clock())
+    const isOver = setTimeout(() => {
+      receipt.isAwaited = false
+      this.#wake()
+    }, momentMs)
+    isOver.unref()
     this.#wake()
   }
 
@@ -64,10 +73,17 @@ export class Receipts {
     return this.#known.get(destinationId)?.get(instance) ?? null
   }
 
-  /** Counts an acknowledgement for the metrics. */
-  count(severed: number): void {
+  /** Takes an acknowledgement, and counts it for the metrics; one of nothing that was sent is none. */
+  acknowledged(receipt: Receipt, enforced: Enforced): void {
+    const severed = receipt.acknowledged(enforced)
+    if (severed === null) return
     this.#totals.receipts += 1
-    this.#totals.severed += severed
+    this.severed(severed)
+  }
+
+  /** Counts streams that were cut, for the metrics. */
+  severed(count: number): void {
+    this.#totals.severed += count
   }
 
   /** What was found is measured, for whoever has acknowledged it already and who will yet. */
@@ -108,7 +124,16 @@ export class Receipts {
 
   /** What the linked instances report, each sentence once: replicas see the same cluster. */
   problems(destinationId: string): string[] {
-    return [...new Set(this.#linkedAt(destinationId).flatMap(({ problems }) => problems))]
+    const all = this.#linkedAt(destinationId).flatMap(({ problems }) => problems ?? [])
+    return [...new Set(all)]
+  }
+
+  /** Whether anything is wrong there; null: who is linked has not said yet that nothing is. */
+  isTroubled(destinationId: string): boolean | null {
+    const linked = this.#linkedAt(destinationId)
+    if (linked.some(({ problems }) => problems !== null && problems.length > 0)) return true
+    const haveSaid = linked.length > 0 && linked.every(({ problems }) => problems !== null)
+    return haveSaid ? false : null
   }
 
   /** The best that any instance of a destination is heard by. */
@@ -125,7 +150,7 @@ export class Receipts {
     waitMs: number,
   ): ReturnType<Links['enforced']> {
     const isDone = (): boolean =>
-      this.#heardAt(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
+      this.#awaited(destinationId).every((receipt) => receipt.stepFor(revision) !== null)
     await this.#until(isDone, waitMs)
     const now = this.#clock()
     return this.concerned(destinationId).map((receipt) => {
@@ -195,6 +220,14 @@ export class Receipts {
 
   #linkedAt(destinationId: string): Receipt[] {
     return this.#at(destinationId).filter(({ links }) => links > 0)
+  }
+
+  /** Who is heard of, or was until a moment ago and did not say goodbye. */
+  #awaited(destinationId: string): Receipt[] {
+    const now = this.#clock()
+    return this.#at(destinationId).filter((receipt) => {
+      return receipt.state(now) !== 'silent' || (receipt.isAwaited && !receipt.hasLeft)
+    })
   }
 
   #heardAt(destinationId: string): Receipt[] {

@@ -15,6 +15,13 @@ const Revision = z.number().int().nonnegative()
 export const maxProblems = 50
 export const maxProblemLength = 500
 
+/**
+ * How many streams this process has said that it cut, from its start up to and with this word:
+ * whichever of its words were lost, or came by two ways, none is missed and none counted twice.
+ * Connectors from before this was said do not say it.
+ */
+export const SeveredInAll = z.number().int().nonnegative()
+
 /** First word of a connector: which process it is, and the last Access that it knows. */
 export const Hello = z.object({
   kind: z.literal('hello'),
@@ -40,6 +47,7 @@ export const Enforced = z.object({
    * which cuts what expires without waiting for the server's word.
    */
   severed: z.number().int().nonnegative(),
+  severedInAll: SeveredInAll.optional(),
 })
 export type Enforced = z.infer<typeof Enforced>
 

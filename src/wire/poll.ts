@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { Access } from './access.ts'
-import { Enforced, Hello, Unchanged } from './link.ts'
+import { Enforced, Hello, SeveredInAll, Unchanged } from './link.ts'
 import { inQuery } from './shared.ts'
 
 /** Which process asks, and what it holds and has enforced; nothing: it is to be told all. */
@@ -16,6 +16,8 @@ export const PollQuery = z.object({
   epoch: z.string().max(128).optional(),
   revision: inQuery(0).optional(),
   digest: z.string().max(128).optional(),
+  /** What it holds proves that it is enforced; this, how many were cut, should the ack be lost. */
+  severedInAll: inQuery(0).pipe(SeveredInAll).optional(),
 })
 export type PollQuery = z.output<typeof PollQuery>
 

@@ -75,7 +75,7 @@ export async function play(one: Case): Promise<Seen> {
   )
   const streams = new Streams()
   const proxy = new Proxy({
-    ...{ door, access, streams },
+    ...{ door, access, streams, beforeBytes: () => {} },
     upstream: () => ({ host: 'api.test', port: 6443, tls: { ca: '' }, credential: () => account }),
     dial: async () => {
       const [near, far] = pipe(moved)

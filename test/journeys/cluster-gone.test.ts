@@ -7,7 +7,7 @@ import type { Receipt } from '../../src/wire/destinations.ts'
 import { startProxy } from '../proxy.ts'
 import { until } from '../processes.ts'
 import { areCut, goesOn, isRefused, type Open, openStreams } from './streams.ts'
-import { linesOf, metric, shown } from './told.ts'
+import { kindsAbout, linesOf, metric, shown } from './told.ts'
 import { type Connector, journey, type World } from './world.ts'
 
 const gone = /the API server of this cluster can not be reached/
@@ -116,7 +116,7 @@ async function haveEnded({ watch, logs, exec }: Open): Promise<void> {
   for (const stream of [watch, logs, exec]) await stream.ends()
 }
 
-/** A line of the log, a number, and what `destinations show` says. */
+/** A line of the log, a number, an event, and what `destinations show` says. */
 async function isTold(world: World, prod: Connector): Promise<void> {
   await until('the trouble is a number', async () => {
     return (await metric(prod, 'infra_cluster_problems')) > 0
@@ -127,6 +127,7 @@ async function isTold(world: World, prod: Connector): Promise<void> {
   await until('the server knows of it', async () => {
     return /cannot reach the API server/.test((await shown(world, 'prod')).problems.join('\n'))
   })
+  await isLastEvent(world, 'destination.troubled')
 }
 
 async function isWellAgain(world: World, prod: Connector): Promise<void> {
@@ -136,5 +137,20 @@ async function isWellAgain(world: World, prod: Connector): Promise<void> {
   await until(
     'the server knows of it',
     async () => (await shown(world, 'prod')).problems.length === 0,
+  )
+  await isLastEvent(world, 'destination.recovered')
+}
+
+/** It is the last of its kind, and no two of a kind follow each other. */
+async function isLastEvent(world: World, kind: string): Promise<void> {
+  const about = async () => {
+    const kinds = await kindsAbout(world, 'prod')
+    return kinds.filter((each) => /\.(troubled|recovered)$/.test(each))
+  }
+  await until(`${kind} is an event`, async () => (await about()).at(-1) === kind)
+  const kinds = await about()
+  assert.ok(
+    kinds.every((each, at) => each !== kinds[at + 1]),
+    kinds.join(' '),
   )
 }

@@ -1,11 +1,12 @@
-/** The service account's token is exchanged while requests run: the newest is used, nobody is cut. */
+/** What proves us to the API server, and it to us, is exchanged while requests run: nobody is cut. */
 import assert from 'node:assert/strict'
-import { renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { until } from '../processes.ts'
+import type { Person } from './person.ts'
 import { goesOn, openStreams } from './streams.ts'
-import { journey } from './world.ts'
+import { journey, type World } from './world.ts'
 
 /** A file is read again within half a minute. */
 const rotationMs = 120_000
@@ -15,27 +16,68 @@ test('a service account token that is exchanged under load is used without a res
   const tokenFile = join(world.dir, 'token')
   const path = join(world.dir, 'by-file.kubeconfig')
   const KUBECONFIG = await world.cluster.connectorKubeconfig({ path, tokenFile })
-  await world.destination('prod', { env: { KUBECONFIG } })
-  const ana = await world.loggedIn('ana@example.com')
-  await world.admin.ok(['grants', 'add', ana.email, 'prod', '--role', 'edit', '--wait'])
-  const open = await openStreams(world, ana, { destination: 'prod', namespace: 'rotated' })
-  const get = ['--context', 'infra:prod', '--namespace', 'rotated', 'get', 'configmaps']
-  await ana.kubectlOk(get)
+  const { open, get, refused } = await used(world, 'prod', KUBECONFIG)
 
   // No token at all, so that whichever is used is seen by what comes of it.
-  writeFileSync(`${tokenFile}.new`, 'no-token-of-this-cluster', { mode: 0o600 })
-  renameSync(`${tokenFile}.new`, tokenFile)
-  const refused = await until(
-    'the file is read again',
-    async () => {
-      const answer = await ana.kubectl(get)
-      return answer.code !== 0 && answer
-    },
-    rotationMs,
-  )
-  assert.notEqual(refused.stderr.trim(), '')
+  exchange(tokenFile, 'no-token-of-this-cluster')
+  assert.notEqual((await refused()).trim(), '')
   await goesOn(world, open)
   await world.cluster.connectorKubeconfig({ path, tokenFile })
-  await until('the next one is used', async () => (await ana.kubectl(get)).code === 0, rotationMs)
+  await until('the next one is used', async () => (await get()) === null, rotationMs)
   await goesOn(world, open)
 })
+
+test('a CA of the API server that is exchanged under load is used for each new connection, and cuts no stream', async (t) => {
+  const world = await journey(t)
+  const caFile = join(world.dir, 'cluster-ca.crt')
+  const KUBECONFIG = await byCaFile(world, caFile)
+  const { open, get, refused } = await used(world, 'prod', KUBECONFIG)
+  const right = readFileSync(caFile, 'utf8')
+
+  // Another CA altogether: what is dialled by it is not believed to be the API server.
+  const other = readFileSync(world.caFile, 'utf8')
+  exchange(caFile, other)
+  assert.match(await refused(), /the API server of this cluster can not be reached/)
+  await goesOn(world, open)
+  // As it is while a cluster goes from one CA to the next: both.
+  exchange(caFile, `${other}${right}`)
+  await until('the next one is used', async () => (await get()) === null, rotationMs)
+  await goesOn(world, open)
+})
+
+/** A destination that is reached by this kubeconfig, with somebody's streams open in it. */
+async function used(world: World, destination: string, KUBECONFIG: string) {
+  await world.destination(destination, { env: { KUBECONFIG } })
+  const ana: Person = await world.loggedIn('ana@example.com')
+  await world.admin.ok(['grants', 'add', ana.email, destination, '--role', 'edit', '--wait'])
+  const namespace = 'rotated'
+  const open = await openStreams(world, ana, { destination, namespace })
+  const where = ['--context', `infra:${destination}`, '--namespace', namespace]
+  /** What kubectl complains of; null: of nothing. */
+  const get = async (): Promise<string | null> => {
+    const answer = await ana.kubectl([...where, 'get', 'configmaps'])
+    return answer.code === 0 ? null : answer.stderr
+  }
+  assert.equal(await get(), null)
+  const refused = async (): Promise<string> =>
+    (await until('the file is read again', get, rotationMs)) ?? ''
+  return { open, get, refused }
+}
+
+/** Whole or not at all, as a kubelet does it. */
+function exchange(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
+
+/** A kubeconfig of the connector whose CA stands in a file beside it. */
+async function byCaFile(world: World, caFile: string): Promise<string> {
+  const path = join(world.dir, 'by-ca-file.kubeconfig')
+  const text = readFileSync(await world.cluster.connectorKubeconfig({ path }), 'utf8')
+  const data = /"?certificate-authority-data"?: *"?([A-Za-z0-9+/=]+)"?/
+  const [line = '', ca = ''] = data.exec(text) ?? []
+  assert.notEqual(ca, '')
+  exchange(caFile, Buffer.from(ca, 'base64').toString('utf8'))
+  exchange(path, text.replace(line, `"certificate-authority": ${JSON.stringify(caFile)}`))
+  return path
+}

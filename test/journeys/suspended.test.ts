@@ -63,7 +63,7 @@ test('a connector that was stopped for longer than its lease passes not one byte
   assert.equal(await metric(prod, 'infra_streams_severed_total'), 6)
   const cut = linesOf(prod.running).filter(({ message }) => message === 'stream closed')
   assert.deepEqual(
-    [...new Set(cut.map(({ ending, why }) => `${ending}: ${why}`))],
+    [...new Set(cut.map(({ ending, why }) => `${String(ending)}: ${String(why)}`))],
     ['severed: the connector has had no word from its server for longer than its lease'],
   )
   const again = await openStreams(world, ben, { destination: 'prod', namespace: 'stopped' })

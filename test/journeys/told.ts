@@ -27,7 +27,7 @@ export async function kindsAbout(world: World, name: string): Promise<string[]> 
   const events = await world.admin.json<Told[]>(['events'])
   const ours = events.filter(({ kind, detail }) => {
     const about = detail['destination'] as { name?: string } | undefined
-    return kind.startsWith('connector.') && about?.name === name
+    return /^(connector|destination)\./.test(kind) && about?.name === name
   })
   return ours.map(({ kind }) => kind)
 }
