@@ -3,7 +3,7 @@ import type { Mutant } from './mutant.ts'
 
 export const ofLimits: Mutant[] = [
   {
-    name: 'an answer that never begins is waited for without end',
+    name: 'D11: an answer that never begins is waited for without end',
     file: 'connector/splice/exchange.ts',
     old: `    this.fault = new Refusal(504, late)\n    upstream.destroy()\n`,
     new: ``,
@@ -11,7 +11,7 @@ export const ofLimits: Mutant[] = [
     hangs: true,
   },
   {
-    name: 'a watch is given up like what is answered soon',
+    name: 'D11: a watch is given up like what is answered soon',
     file: 'connector/splice/exchange.ts',
     old: `!sending.isDone || mayTakeLong(askedOf(head, upgrade))`,
     new: `!sending.isDone`,
@@ -81,7 +81,7 @@ export const ofLimits: Mutant[] = [
   {
     name: 'D11: an answer that nobody reads is no stream any more',
     file: 'connector/splice/proxy.ts',
-    old: `      await caller.flushed()\n`,
+    old: `      if (caller.hasUnsent) await caller.flushed()\n`,
     new: ``,
     tests: ['connector/splice/limits.test.ts'],
     hangs: true,
