@@ -192,6 +192,14 @@ const spoken = breaksOf('connector/door/spoken.ts', 'connector/door/door.test.ts
   },
 ])
 
+const remembered = breaksOf('connector/door/door.ts', 'connector/door/door.test.ts', [
+  {
+    name: 'D2: who was let in before stands for every session of theirs',
+    old: `if (known?.sessionId === sessionId) return known`,
+    new: `if (known) return known`,
+  },
+])
+
 const lists = breaksOf('connector/door/http1.ts', 'connector/door/door.test.ts', [
   {
     name: 'D1: of a list over several lines only the first is read',
@@ -254,5 +262,5 @@ const names = breaksOf('src/wire/names.ts', 'connector/door/impersonate.test.ts'
 
 export const ofTheDoor: Mutant[] = [
   ...[...tokens, ...door, ...standing],
-  ...[...spoken, ...lists, ...identity, ...names],
+  ...[...spoken, ...remembered, ...lists, ...identity, ...names],
 ]
