@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Access } from '../src/wire/access.ts'
+import type { Access, Delta } from '../src/wire/access.ts'
 import type { Beat } from '../src/wire/link.ts'
 import { HeldAccess } from './access.ts'
 import { systemClock } from './clock.ts'
+import { Directory } from './directory.ts'
 import { accessTo, grantOf, group, HandClock, renew, user } from './fixtures.ts'
 
 const start = Date.parse('2026-01-01T00:00:00Z')
@@ -190,4 +191,30 @@ test('the clock of the machine goes on, and not faster than the wall', () => {
   const before = systemClock.elapsed()
   assert.ok(systemClock.elapsed() >= before)
   assert.ok(Math.abs(systemClock.wall() - Date.now()) < 1_000)
+})
+
+test('what was judged of a user stands while nothing changes, and no longer', () => {
+  const soon = new Date(start + 1_000).toISOString()
+  const grants = [
+    grantOf(user('u-ana'), 'view'),
+    grantOf(user('u-ana'), 'edit', { expiresAt: soon }),
+  ]
+  const directory = new Directory(accessTo({ grants, endedSessions: ['s-ended'] }))
+  const groupsAt = (now: number) => {
+    const standing = directory.judge('u-ana', 's', now)
+    return standing.kind === 'stands' ? standing.groups : standing.kind
+  }
+  const both = ['infra:role:edit', 'infra:role:view']
+  assert.deepEqual(groupsAt(start), both)
+  assert.equal(directory.judge('u-ana', 's', start), directory.judge('u-ana', 's', start + 999))
+  assert.equal(directory.judge('u-ana', 's-ended', start).kind, 'ended')
+  assert.deepEqual(groupsAt(start + 1_000), ['infra:role:view'], 'the expiry is the end of it')
+  assert.deepEqual(groupsAt(start), both, 'a clock that went back is believed anew')
+  // She stays, and her grants go.
+  const users = [{ id: 'u-ana', email: 'ana@example.com', groups: [], ended: [] }]
+  directory.change({
+    ...{ epoch: 'e1', since: 1, revision: 2, users, groups: [], grants: [] },
+    subjects: [user('u-ana')],
+  } as Delta)
+  assert.equal(groupsAt(start), 'no-grant')
 })

@@ -10,8 +10,12 @@ import { judge, type Standing } from './standing.ts'
 
 export type RoleInUse = { role: string; namespace: string | null }
 
+type User = { email: string; groups: string[]; ended: string[] }
+/** What the grants said at an instant, in ms of server time. */
+type Judged = { at: number; standing: Standing }
+
 export class Directory {
-  readonly #users = new Map<string, { email: string; groups: string[]; ended: string[] }>()
+  readonly #users = new Map<string, User>()
   readonly #groups = new Map<string, string>()
   /** By subject. */
   readonly #grants = new Map<string, AccessGrant[]>()
@@ -19,6 +23,8 @@ export class Directory {
   readonly #roles = new Map<string, Map<string, AccessGrant>>()
   readonly #expiries = new Expiries()
   readonly #ledger: Ledger
+  /** What was judged since the last change, by user. */
+  readonly #judged = new Map<string, Judged>()
 
   constructor(access: Access) {
     this.#ledger = new Ledger(access)
@@ -30,6 +36,7 @@ export class Directory {
   }
 
   change(delta: Delta): void {
+    this.#judged.clear()
     for (const subject of delta.subjects) this.#remove(subject)
     this.#add(delta)
     this.#ledger.change(delta.subjects, delta)
@@ -40,6 +47,14 @@ export class Directory {
     const user = this.#users.get(userId)
     if (!user) return { kind: 'unknown-user' }
     if (user.ended.includes(sessionId)) return { kind: 'ended' }
+    const known = this.#judged.get(userId)
+    if (known && isStill(known, now)) return known.standing
+    const standing = this.#standingOf(userId, user, now)
+    this.#judged.set(userId, { at: now, standing })
+    return standing
+  }
+
+  #standingOf(userId: string, user: User, now: number): Standing {
     const own = this.#grants.get(keyOf({ kind: 'user', id: userId })) ?? []
     const groups = user.groups.flatMap((id) => {
       const name = this.#groups.get(id)
@@ -94,6 +109,15 @@ export class Directory {
     if (alike?.size === 0) this.#roles.delete(role)
     if (grant.expiresAt !== null) this.#expiries.remove(Date.parse(grant.expiresAt))
   }
+}
+
+/**
+ * While no grant changes, what stands falls by its expiry alone. A clock that went back is no ground
+ * to stand on: then it is judged anew.
+ */
+function isStill({ at, standing }: Judged, now: number): boolean {
+  const until = standing.kind === 'stands' ? standing.until : null
+  return now >= at && (until === null || now < until)
 }
 
 function keyOf({ kind, id }: Subject): string {

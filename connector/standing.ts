@@ -11,7 +11,7 @@ export type Standing =
       email: string
       userId: string
       /** What the user is impersonated with: sorted, each once. */
-      groups: string[]
+      groups: readonly string[]
       /** The earliest expiry of a grant that counts, in ms of server time; null: none expires. */
       until: number | null
     }

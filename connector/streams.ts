@@ -8,7 +8,7 @@ export type Stream = {
   userId: string
   sessionId: string
   /** What it was impersonated with. */
-  groups: string[]
+  groups: readonly string[]
   /** Closes both of its connections. */
   sever(reason: string): void
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
 import { HeldAccess } from '../access.ts'
-import { Door } from './door.ts'
+import { admittedBy, Door } from './door.ts'
+import { identityLines } from './impersonate.ts'
 import { accessTo, encoded, HandClock, issuer, renew, requestOf, Signer } from '../fixtures.ts'
 import { readRequest } from './http1.ts'
 import { Refusal } from '../status.ts'
@@ -244,4 +245,14 @@ test('a Refusal for a bad token tells the log why and the caller nothing', async
   ])
   assert.equal(new Set(answers.map(({ message }) => message)).size, 1)
   assert.equal(new Set(answers.map(({ cause }) => cause)).size, 2)
+})
+
+test('two sessions of one user in turn are each let in as themselves', () => {
+  const access = new HeldAccess(new HandClock())
+  renew(access, accessTo(), new HandClock())
+  const lines = (session: string) => identityLines(admittedBy(access, 'u-ana', session))
+  for (const session of ['s1', 's2', 's1']) {
+    assert.match(lines(session), new RegExp(`infra%2fsession: ${session}\\r\\n$`))
+  }
+  assert.equal(admittedBy(access, 'u-ana', 's1'), admittedBy(access, 'u-ana', 's1'))
 })

@@ -14,7 +14,12 @@ import { Refusal } from '../status.ts'
 import { bad, keysOf, readToken, refuseUntimely, type Claims, type Keys } from './token.ts'
 
 /** A request let in: the user, and the groups to be impersonated with. */
-export type Admitted = { userId: string; sessionId: string; email: string; groups: string[] }
+export type Admitted = Readonly<{
+  userId: string
+  sessionId: string
+  email: string
+  groups: readonly string[]
+}>
 
 const maxRemembered = 10_000
 
@@ -90,9 +95,16 @@ export class Door {
 export function admittedBy(access: HeldAccess, userId: string, sessionId: string): Admitted {
   const standing = access.standing(userId, sessionId)
   if (standing.kind !== 'stands') throw refusalFor(standing)
+  const known = lastAdmitted.get(standing)
+  if (known?.sessionId === sessionId) return known
   const { email, groups } = standing
-  return { userId, sessionId, email, groups }
+  const admitted = { userId, sessionId, email, groups }
+  lastAdmitted.set(standing, admitted)
+  return admitted
 }
+
+/** Who was let in last by a standing: the same again is the same value, and its lines are known. */
+const lastAdmitted = new WeakMap<Standing, Admitted>()
 
 const bearerForm = /^Bearer ([A-Za-z0-9_.-]+)$/
 

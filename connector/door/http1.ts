@@ -97,11 +97,11 @@ export function readRequest(text: string): Head {
 }
 
 function refuseTwice(fields: Field[]): void {
-  const seen = new Set<string>()
+  const seen: string[] = []
   for (const { name } of fields) {
     if (!onlyOnce.has(name)) continue
-    if (seen.has(name)) throw badRequest(`there is more than one ${name} header`)
-    seen.add(name)
+    if (seen.includes(name)) throw badRequest(`there is more than one ${name} header`)
+    seen.push(name)
   }
 }
 
@@ -138,14 +138,30 @@ export function readFields(lines: string[], allowed: RegExp): Field[] {
     // A line that begins with a space continues the one before (obs-fold) or hides a header.
     const colon = line.indexOf(':')
     const written = line.slice(0, colon)
-    if (colon < 1 || !token.test(written)) throw badRequest('a header has no proper name')
-    const value = trim(line.slice(colon + 1))
+    const name = colon < 1 ? null : nameOf(written)
+    if (name === null) throw badRequest('a header has no proper name')
+    const value = trimmed(line, colon + 1)
     if (!allowed.test(value)) {
       throw badRequest(`the header ${written} holds what is not visible ASCII`)
     }
-    return { name: written.toLowerCase(), written, value }
+    return { name, written, value }
   })
 }
+
+/** The name in lower case; null: it is none. All programs together know a few dozen. */
+function nameOf(written: string): string | null {
+  const known = names.get(written)
+  if (known !== undefined) return known
+  if (!token.test(written)) return null
+  const name = written.toLowerCase()
+  if (names.size < maxNames && name.length <= maxNameBytes) names.set(written, name)
+  return name
+}
+
+/** Bounded, as strangers choose them. */
+const names = new Map<string, string>()
+const maxNames = 1_000
+const maxNameBytes = 64
 
 /** RFC 9112 section 6.3, with every case of doubt refused. */
 export function framingOf(fields: Field[]): Framing {
@@ -181,9 +197,9 @@ function checkHost(host: string | undefined): void {
   if (!hostForm.test(host)) throw badRequest('the Host header is not a host')
 }
 
-/** By hand: the expression that trims takes quadratic time on a header made of spaces. */
-function trim(text: string): string {
-  let from = 0
+/** What follows `start`. By hand: the expression that trims takes quadratic time on a header made of spaces. */
+function trimmed(text: string, start: number): string {
+  let from = start
   let to = text.length
   while (from < to && isBlank(text.charCodeAt(from))) from += 1
   while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1

@@ -2,7 +2,15 @@
 import { fitsHeader, isReserved } from '../../src/wire/names.ts'
 import { Refusal } from '../status.ts'
 
-export type Impersonated = { email: string; userId: string; sessionId: string; groups: string[] }
+export type Impersonated = Readonly<{
+  email: string
+  userId: string
+  sessionId: string
+  groups: readonly string[]
+}>
+
+/** Lines that were judged: nothing of whom they were written for can change. */
+const written = new WeakMap<Impersonated, string>()
 
 /**
  * The identity lines of a request to the API server, in wire form.
@@ -19,7 +27,15 @@ export type Impersonated = { email: string; userId: string; sessionId: string; g
  * // 'Impersonate-User: ana@example.com\r\nImpersonate-Uid: u1\r\n'
  * // + 'Impersonate-Group: infra:role:view\r\nImpersonate-Extra-access.infra%2fsession: s1\r\n'
  */
-export function identityLines({ email, userId, sessionId, groups }: Impersonated): string {
+export function identityLines(impersonated: Impersonated): string {
+  const known = written.get(impersonated)
+  if (known !== undefined) return known
+  const lines = linesFor(impersonated)
+  written.set(impersonated, lines)
+  return lines
+}
+
+function linesFor({ email, userId, sessionId, groups }: Impersonated): string {
   if (groups.length === 0) throw new Refusal(403, 'no grant lets you into this cluster')
   return [
     line('Impersonate-User', email),

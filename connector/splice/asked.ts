@@ -38,7 +38,7 @@ export function askedOf(
   const path = mark < 0 ? target : target.slice(0, mark)
   const [, old, namespace = null, kind = null, name = null, sub = null] =
     form.exec(unescaped(path)) ?? []
-  const parameters = mark < 0 ? none : new URLSearchParams(target.slice(mark + 1))
+  const parameters = parametersOf(mark < 0 ? '' : target.slice(mark + 1))
   const isOldWatch = old !== undefined
   const watches = isOldWatch || isSet(parameters, 'watch')
   const verb = isOldWatch ? 'watch' : verbOf(method, { hasName: name !== null, watches })
@@ -50,6 +50,11 @@ export function askedOf(
     name,
     isLong: upgrade !== null || watches || isSet(parameters, 'follow'),
   }
+}
+
+/** Most queries hold neither of the two that are asked for, however they may be escaped. */
+function parametersOf(query: string): URLSearchParams {
+  return /watch|follow|%/.test(query) ? new URLSearchParams(query) : none
 }
 
 /** Whether its answer may be long in coming, or never begin, with nothing being wrong. */

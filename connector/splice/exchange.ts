@@ -2,9 +2,9 @@
 import { answerLines, interimLines, leadsAway, readAnswer, switchLines } from './answer.ts'
 import type { AnswerHead } from './answer.ts'
 import { askedOf, mayTakeLong } from './asked.ts'
-import { answerBody, requestBody, type Body } from './body.ts'
+import { answerBody, requestBody } from './body.ts'
 import { valuesOf, type Head } from '../door/http1.ts'
-import { Gone, pass, passAll, readHead, splice, type Side } from './splice.ts'
+import { Gone, headInHand, pass, passAll, readHead, splice, type Side } from './splice.ts'
 import { Refusal } from '../status.ts'
 
 export type Exchange = {
@@ -70,16 +70,19 @@ class Sending {
   /** What the caller did wrong, if the body broke by that. */
   fault: Refusal | null = null
 
-  constructor({ caller, upstream, head, lines }: Exchange) {
-    void this.#send(caller, upstream, lines, requestBody(head.framing)).catch((error: unknown) => {
-      if (error instanceof Refusal) this.fault = error
-      upstream.destroy()
-    })
-  }
-
-  async #send(caller: Side, upstream: Side, lines: string, body: Body): Promise<void> {
-    await pass(caller, upstream, body, lines)
-    this.isDone = true
+  constructor(exchange: Exchange) {
+    const { caller, upstream, head, lines } = exchange
+    const body = requestBody(head.framing)
+    const isAtOnce = body.done && !upstream.isOver
+    const full = isAtOnce ? upstream.write(lines) : pass(caller, upstream, body, lines)
+    this.isDone = full === null
+    void full?.then(
+      () => (this.isDone = true),
+      (error: unknown) => {
+        if (error instanceof Refusal) this.fault = error
+        upstream.destroy()
+      },
+    )
   }
 }
 
@@ -121,7 +124,7 @@ async function finalAnswer({ caller, upstream, head, upgrade }: Exchange): Promi
 
 async function nextAnswer(upstream: Side, method: string): Promise<AnswerHead> {
   try {
-    const text = await readHead(upstream)
+    const text = headInHand(upstream) ?? (await readHead(upstream))
     if (text !== null) return readAnswer(text, method)
   } catch (cause) {
     throw unreadable(cause)
@@ -149,12 +152,14 @@ async function switchOver(exchange: Exchange, answer: AnswerHead): Promise<Outco
 async function passAnswer(exchange: Exchange, answer: AnswerHead, closes: boolean): Promise<void> {
   const { caller, upstream } = exchange
   const lines = answerLines(answer, closes)
+  const before = caller.given
   try {
     if (answer.framing.kind === 'until-close') await passAll(upstream, caller, lines)
     else await pass(upstream, caller, answerBody(answer.framing), lines)
-  } catch {
-    // Also when the API server's chunks can not be read: the caller has part of an answer, and
-    // nothing that is said now would be understood.
+  } catch (cause) {
+    // Chunks that can not be read, and nothing was passed on yet: the caller can be told.
+    if (cause instanceof Refusal && caller.given === before) throw unreadable(cause)
+    // Who has part of an answer would understand nothing that is said now.
     throw new Gone()
   }
 }

@@ -18,7 +18,7 @@ import { defaultLimits, type Limits } from './limits.ts'
 import { type Place, Places } from './places.ts'
 import { type Ended, leftBy, Records, type StreamLog } from './records.ts'
 import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './rewrite.ts'
-import { Gone, readHead, Side } from './splice.ts'
+import { Gone, headInHand, readHead, Side } from './splice.ts'
 import { Refusal, Refusals, statusAnswer, type Log } from '../status.ts'
 import { isCovered, type Streams } from '../streams.ts'
 import { type Dial, hostOf, UpstreamPool, type UpstreamTarget } from './upstream.ts'
@@ -99,6 +99,11 @@ export class Proxy {
     if (first === null) return null
     caller.unread(first)
     const { headMs, headBytes } = this.limits
+    const inHand = headInHand(caller)
+    if (inHand !== null) {
+      refuseLong(inHand, headBytes)
+      return inHand
+    }
     const whole = readHead(caller, (bytes, seen) => {
       refuseLong(bytes, headBytes)
       refuseEarly(bytes, seen)
@@ -129,7 +134,7 @@ export class Proxy {
       const outcome = await carry(exchange)
       if (outcome.upstreamStays) held.giveBack(this.#pool)
       // Until all of it is on its way to the caller, it is a stream: counted, and severed, as one.
-      await caller.flushed()
+      if (caller.hasUnsent) await caller.flushed()
       ended.leftBy = outcome.leftBy ?? null
       return outcome
     } catch (error) {
@@ -146,8 +151,11 @@ export class Proxy {
    * Whoever lost access between the door and being held was on no list when streams were severed,
    * and would be missed. From here on they are on it.
    */
-  #judgeAgain({ userId, sessionId, groups }: Admitted): void {
+  #judgeAgain(admitted: Admitted): void {
+    const { userId, sessionId, groups } = admitted
     const now = admittedBy(this.#parts.access, userId, sessionId)
+    // The very value that it was let in by, and not one like it: nothing changed.
+    if (now === admitted) return
     if (isCovered({ groups }, new Set(now.groups))) return
     throw new Refusal(403, 'what you were granted changed in this very moment, try again')
   }
@@ -171,7 +179,7 @@ export class Proxy {
     if (refusal === null || caller.isOver) return caller.destroy()
     this.refusals.note(refusal, address)
     const written = caller.write(Buffer.from(statusAnswer(refusal, method)))
-    await Promise.all([written.catch(() => {}), caller.bidFarewell()])
+    await Promise.all([written?.catch(() => {}), caller.bidFarewell()])
   }
 }
 

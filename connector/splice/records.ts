@@ -52,10 +52,9 @@ export class Records {
   /** Begins the record of a stream; the returned function ends it. */
   open(opened: Opened): (ended: Ended) => void {
     const asked = askedOf(opened.head, opened.upgrade)
-    const facts = factsOf(opened, asked)
     const at = this.#now()
     const isTold = this.#which === 'all' || (this.#which === 'long' && asked.isLong)
-    if (isTold) this.#log('info', 'stream opened', facts)
+    if (isTold) this.#log('info', 'stream opened', factsOf(opened, asked))
     return (ended) => {
       const ending = endingOf(ended)
       const { up, down } = ended.carried
@@ -65,6 +64,7 @@ export class Records {
       // What was cut is worth a line, however short it would have been.
       if (!isTold && (this.#which === 'none' || ending !== 'severed')) return
       const ms = Math.round(this.#now() - at)
+      const facts = factsOf(opened, asked)
       const bytes = { bytesUp: up, bytesDown: down }
       this.#log('info', 'stream closed', { ...facts, ...bytes, ms, ending, why: whyOf(ended) })
     }

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import type { Tape } from '../far-ends.fixtures.ts'
+import type { Framing } from '../door/http1.ts'
 import { requestOf, world } from '../fixtures.ts'
+import { Refusal } from '../status.ts'
+import { answerBody } from './body.ts'
+import { headInHand, pass, readHead, Side } from './splice.ts'
 
 const piece = 'x'.repeat(64 * 1024)
 /** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */
@@ -98,3 +102,62 @@ for (const which of ['caller', 'API server']) {
     await (which === 'caller' ? stalls(upstream, caller) : stalls(caller, upstream))
   })
 }
+
+/** A side whose other end is told by hand, and what was written to it, write by write. */
+function byHand() {
+  const writes: string[] = []
+  const socket = new Duplex({
+    read: () => {},
+    write: (bytes: Buffer, _encoding, done) => {
+      writes.push(bytes.toString('latin1'))
+      done()
+    },
+  })
+  return { socket, side: new Side(socket), writes }
+}
+
+/** What `answer` comes to when all of it, head apart, has come before it is passed on. */
+async function passed(framing: Framing, body: string) {
+  const [from, to] = [byHand(), byHand()]
+  from.side.onUnasked = () => {}
+  const came = new Promise<void>((resolve) => (from.side.onUnasked = resolve))
+  from.socket.push(Buffer.from(body))
+  await came
+  const failure = await pass(from.side, to.side, answerBody(framing), 'head\r\n\r\n').then(
+    () => null,
+    (error: unknown) => error,
+  )
+  return { writes: to.writes, failure, behind: from.side.take()?.toString() ?? '' }
+}
+
+test('what has come of a body goes with its head in one write, and what is behind it stays', async () => {
+  const counted = await passed({ kind: 'length', length: 4 }, 'bodyHTTP/1.1')
+  assert.deepEqual(counted, { writes: ['head\r\n\r\nbody'], failure: null, behind: 'HTTP/1.1' })
+  const empty = await passed({ kind: 'none' }, 'HTTP/1.1')
+  assert.deepEqual(empty, { writes: ['head\r\n\r\n'], failure: null, behind: 'HTTP/1.1' })
+})
+
+test('D5: a first chunk that can not be read takes its head with it: nothing is passed on', async () => {
+  const { writes, failure } = await passed({ kind: 'chunked' }, '2;a=b\r\nok\r\n0\r\n\r\n')
+  assert.ok(failure instanceof Refusal)
+  assert.deepEqual(writes, [])
+})
+
+test('a head in hand is read at once, and one in two pieces is not in hand', async () => {
+  const { socket, side } = byHand()
+  const came = () => new Promise<void>((resolve) => (side.onUnasked = resolve))
+  const first = came()
+  socket.push(Buffer.from('HTTP/1.1 200 OK\r\n'))
+  await first
+  assert.equal(headInHand(side), null)
+  const second = came()
+  socket.push(Buffer.from('\r\nbody'))
+  await second
+  assert.equal(await readHead(side), 'HTTP/1.1 200 OK\r\n\r\n')
+  assert.equal(side.take()?.toString(), 'body')
+  const third = came()
+  socket.push(Buffer.from('HTTP/1.1 204 No\r\n\r\nrest'))
+  await third
+  assert.equal(headInHand(side), 'HTTP/1.1 204 No\r\n\r\n')
+  assert.equal(side.take()?.toString(), 'rest')
+})

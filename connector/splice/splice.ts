@@ -73,40 +73,53 @@ export class Side {
     return this.#queuedBytes > 0
   }
 
+  /** The next bytes if some have come: what is there already need not be awaited. */
+  take(): Buffer | null {
+    const bytes = this.#queue.shift()
+    if (!bytes) return null
+    this.#queuedBytes -= bytes.length
+    if (this.#isPaused && !this.#isFull) this.#resume()
+    return bytes
+  }
+
   /** The next bytes, or null when there are no more. One reader at a time. */
   read(): Promise<Buffer | null> {
-    const bytes = this.#queue.shift()
-    if (bytes) {
-      this.#queuedBytes -= bytes.length
-      if (this.#isPaused && !this.#isFull) this.#resume()
-      return Promise.resolve(bytes)
-    }
+    const bytes = this.take()
+    if (bytes) return Promise.resolve(bytes)
     if (this.isOver || this.#discards) return Promise.resolve(null)
     return new Promise((resolve) => {
       this.#reader = resolve
     })
   }
 
-  /** Puts back what was read too far. */
-  unread(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    this.#queue.unshift(bytes)
-    this.#queuedBytes += bytes.length
+  /** Puts back what was read too far: `bytes` from `at` on. */
+  unread(bytes: Buffer, at = 0): void {
+    if (at === bytes.length) return
+    this.#queue.unshift(at === 0 ? bytes : bytes.subarray(at))
+    this.#queuedBytes += bytes.length - at
   }
 
-  /** Resolves when there is room for more. @throws {Gone} */
-  async write(bytes: Buffer | string): Promise<void> {
+  /** null: there is room for more; else it resolves when there is. @throws {Gone} */
+  write(bytes: Buffer | string): Promise<void> | null {
     if (this.#closed) throw new Gone()
     this.given += bytes.length
     const hasRoom = this.#socket.write(bytes, 'latin1', this.#sent)
-    if (hasRoom) return
+    return hasRoom ? null : this.#room()
+  }
+
+  async #room(): Promise<void> {
     await new Promise<void>((resolve) => this.#writers.push(resolve))
     if (this.#closed) throw new Gone()
   }
 
+  /** Whether some of what was written waits here. */
+  get hasUnsent(): boolean {
+    return this.#socket.writableLength > 0 && !this.#closed
+  }
+
   /** Resolves when nothing that was written waits here any more, or never will go. */
   async flushed(): Promise<void> {
-    while (this.#socket.writableLength > 0 && !this.#closed) {
+    while (this.hasUnsent) {
       await new Promise<void>((resolve) => this.#flushers.push(resolve))
     }
   }
@@ -218,6 +231,15 @@ export class Side {
   }
 }
 
+/** The next head, as text with its blank line, if it has come whole and in one piece; else null. */
+export function headInHand(side: Side): string | null {
+  const bytes = side.take()
+  const end = bytes ? headEnd(bytes, 0) : -1
+  if (!bytes) return null
+  side.unread(bytes, Math.max(0, end))
+  return end < 0 ? null : bytes.toString('latin1', 0, end)
+}
+
 /**
  * The next head, as text with its blank line; null when the connection ends before it is whole.
  * `early` may refuse what is there so far.
@@ -231,7 +253,7 @@ export async function readHead(
   for (let seen = 0; bytes !== null;) {
     const end = headEnd(bytes, seen)
     if (end >= 0) {
-      side.unread(bytes.subarray(end))
+      side.unread(bytes, end)
       return bytes.toString('latin1', 0, end)
     }
     early(bytes, seen)
@@ -270,16 +292,24 @@ export async function pass(from: Side, to: Side, body: Body, head: string): Prom
       await to.write(before)
       before = ''
     }
-    const bytes = await from.read()
+    const bytes = from.take() ?? (await from.read())
     if (bytes === null) throw new Gone()
     const taken = body.take(bytes)
-    from.unread(bytes.subarray(taken))
+    from.unread(bytes, taken)
     const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)
-    if (before !== '') await to.write(Buffer.concat([Buffer.from(before, 'latin1'), passed]))
-    else if (taken > 0) await to.write(passed)
+    const full = taken > 0 || before !== '' ? to.write(behind(before, passed)) : null
+    if (full) await full
     before = ''
   }
   if (before !== '') await to.write(before)
+}
+
+function behind(head: string, bytes: Buffer): Buffer {
+  if (head === '') return bytes
+  const both = Buffer.allocUnsafe(head.length + bytes.length)
+  both.write(head, 'latin1')
+  both.set(bytes, head.length)
+  return both
 }
 
 /** Passes on what comes until it properly ends. @throws {Gone} when it was cut short. */

@@ -5,7 +5,6 @@
  * its head said, and closed on any doubt: what an earlier answer left over would be taken for the
  * next one.
  */
-import { isIPv6 } from 'node:net'
 import tls from 'node:tls'
 import { throughProxy } from '../../src/wire/tunnel.ts'
 import { Side } from './splice.ts'
@@ -115,9 +114,9 @@ export class UpstreamPool {
   }
 }
 
-/** `Host` of requests to `target`. */
+/** `Host` of requests to `target`: of names and addresses, only those of IPv6 hold a colon. */
 export function hostOf({ host, port }: UpstreamTarget): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${port}`
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Whether a connection to `a` is what a connection to `b` would be, credentials apart. */

@@ -94,6 +94,23 @@ const held = [
       tests: ['connector/door/door.test.ts'],
     },
   ]),
+  ...breaksOf('connector/directory.ts', 'connector/access.test.ts', [
+    {
+      name: 'R1: what was judged outlives a change',
+      old: `    this.#judged.clear()\n`,
+      new: ``,
+    },
+    {
+      name: 'R5: what was judged outlives an expiry',
+      old: `(until === null || now < until)`,
+      new: `(until === null || now > 0)`,
+    },
+    {
+      name: 'R6: what was judged outlives a clock that went back',
+      old: `return now >= at && (`,
+      new: `return at > 0 && (`,
+    },
+  ]),
   ...breaksOf('connector/access.ts', taken, [
     {
       name: 'R3: a delta is taken upon less than it was made for',

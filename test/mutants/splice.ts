@@ -137,14 +137,27 @@ const sides = breaksOf('connector/splice/splice.ts', exchangeTest, [
   },
   {
     name: 'D5: what is behind a body passes with it',
-    old: `taken === bytes.length ? bytes : bytes.subarray(0, taken)`,
-    new: `bytes`,
+    old: `const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)`,
+    new: `const passed = bytes`,
   },
   {
     name: 'D11: a reader who stalls stalls nobody',
     old: `if (this.#isFull) this.#pause()`,
-    new: `if (this.#isFull) void maxQueuedBytes`,
+    new: ``,
     tests: ['connector/splice/splice.test.ts'],
+  },
+])
+
+const atOnce = breaksOf('connector/splice/splice.ts', 'connector/splice/splice.test.ts', [
+  {
+    name: 'D5: a head goes ahead of a body that is there and was not judged',
+    old: `if (before !== '' && !from.hasUnread) {`,
+    new: `if (before !== '') {`,
+  },
+  {
+    name: 'D5: a head in hand takes what is behind it along',
+    old: `  side.unread(bytes, Math.max(0, end))\n`,
+    new: `  if (end < 0) side.unread(bytes)\n`,
   },
 ])
 
@@ -185,6 +198,12 @@ const proxy = breaksOf('connector/splice/proxy.ts', severTest, [
     old: `if (isCovered({ groups }, new Set(now.groups))) return`,
     new: `if (now.groups.length > 0 && groups.length > 0) return`,
     hangs: true,
+  },
+  {
+    name: 'D11: a head that comes in one piece may be of any length',
+    old: `      refuseLong(inHand, headBytes)\n`,
+    new: ``,
+    tests: ['connector/splice/limits.test.ts'],
   },
   {
     name: 'O8: without a credential of its own the connector asks as nobody',
@@ -263,6 +282,6 @@ const tlsServer = breaksOf('connector/splice/listen.ts', 'connector/splice/liste
 ])
 
 export const ofTheSplice: Mutant[] = [
-  ...[...requests, ...answers, ...exchanges, ...sides],
+  ...[...requests, ...answers, ...exchanges, ...sides, ...atOnce],
   ...[...pool, ...proxy, ...held, ...places, ...tlsServer],
 ]
