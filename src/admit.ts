@@ -43,9 +43,7 @@ async function ownerOf(
   settings: Idle,
 ): Promise<Actor | null> {
   return (
-    (await sessionOwner(db, credential, now, settings)) ??
-    (await keyOfUser(db, credential, now)) ??
-    (await keyOfConnector(db, credential, now))
+    (await sessionOwner(db, credential, now, settings)) ?? (await keyOwner(db, credential, now))
   )
 }
 
@@ -132,37 +130,37 @@ async function sessionOwner(
   return { kind: 'user', id: session.userId, email, isAdmin, credential }
 }
 
-async function keyOfUser(
-  db: Database,
-  { id, secret }: Credential,
-  now: Date,
-): Promise<Actor | null> {
-  const [row] = await db
-    .select({ key: accessKeys, user: users })
+const keyById = builtOnce((db) =>
+  db
+    .select({ key: accessKeys, user: users, destination: destinations })
     .from(accessKeys)
-    .innerJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
-    .where(eq(accessKeys.id, id))
-  if (!row || !isSecretOf(secret, row.key.secretHash) || !isLiveKey(row.key, now)) return null
-  await markKey(db, row.key, now)
-  const { key, user } = row
-  const credential = { kind: 'key', id, expiresAt: key.expiresAt } as const
-  return { kind: 'user', id: user.id, email: user.email, isAdmin: user.isAdmin, credential }
-}
+    .leftJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
+    .leftJoin(destinations, eq(destinations.id, accessKeys.destinationId))
+    .where(eq(accessKeys.id, sql.placeholder('id')))
+    .prepare('access key by id'),
+)
 
-async function keyOfConnector(
+/** Of a user who is not disabled, or of a destination's connector. */
+async function keyOwner(
   db: Database,
   { id, secret }: Credential,
   now: Date,
 ): Promise<Actor | null> {
-  const [row] = await db
-    .select({ key: accessKeys, destination: destinations })
-    .from(accessKeys)
-    .innerJoin(destinations, eq(destinations.id, accessKeys.destinationId))
-    .where(eq(accessKeys.id, id))
+  const [row] = await keyById(db).execute({ id })
   if (!row || !isSecretOf(secret, row.key.secretHash) || !isLiveKey(row.key, now)) return null
-  await markKey(db, row.key, now)
-  const { id: destinationId, name: destinationName } = row.destination
-  return { kind: 'connector', destinationId, destinationName, keyId: id }
+  const { key, user, destination } = row
+  if (!user && !destination) return null
+  await markKey(db, key, now)
+  if (user) {
+    const credential = { kind: 'key', id, expiresAt: key.expiresAt } as const
+    return { kind: 'user', id: user.id, email: user.email, isAdmin: user.isAdmin, credential }
+  }
+  return (
+    destination && {
+      kind: 'connector',
+      ...{ destinationId: destination.id, destinationName: destination.name, keyId: id },
+    }
+  )
 }
 
 /** Marks are no events, and rare: a busy caller must not keep the database writing. */
