@@ -6,9 +6,11 @@
  */
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
-import { and, eq, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { Actor, Who } from './call.ts'
 import { type Credential, isSecretOf, parseCredential } from './credential.ts'
+import { anyOf } from './db/any-of.ts'
+import { Batches } from './db/batches.ts'
 import { builtOnce } from './db/built.ts'
 import type { Database } from './db/database.ts'
 import { accessKeys, destinations, sessions, users } from './db/schema.ts'
@@ -28,23 +30,27 @@ export async function actorOf(
   authorization: string | undefined,
   now: Date,
   settings: Idle,
+  who: Who = 'user',
 ): Promise<Actor> {
   if (authorization === undefined) return { kind: 'stranger' }
   const credential = parseCredential(/^Bearer ([!-~]+)$/i.exec(authorization)?.[1] ?? '')
-  const actor = credential && (await ownerOf(db, credential, now, settings))
+  const actor = credential && (await ownerOf(db, credential, now, settings, who))
   if (!actor) throw new Failure('unauthenticated', 'the credential is not valid, or has ended')
   return actor
 }
 
+/** Looked for first where it is likely: no id is both. */
 async function ownerOf(
   db: Database,
   credential: Credential,
   now: Date,
   settings: Idle,
+  who: Who,
 ): Promise<Actor | null> {
-  return (
-    (await sessionOwner(db, credential, now, settings)) ?? (await keyOwner(db, credential, now))
-  )
+  const bySession = () => sessionOwner(db, credential, now, settings)
+  const byKey = () => keyOwner(db, credential, now)
+  const [first, then] = who === 'connector' ? [byKey, bySession] : [bySession, byKey]
+  return (await first()) ?? (await then())
 }
 
 /** Refuses whom a route does not let in. A connector's key opens nothing but its own routes. */
@@ -130,14 +136,19 @@ async function sessionOwner(
   return { kind: 'user', id: session.userId, email, isAdmin, credential }
 }
 
-const keyById = builtOnce((db) =>
-  db
-    .select({ key: accessKeys, user: users, destination: destinations })
-    .from(accessKeys)
-    .leftJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
-    .leftJoin(destinations, eq(destinations.id, accessKeys.destinationId))
-    .where(eq(accessKeys.id, sql.placeholder('id')))
-    .prepare('access key by id'),
+/** A thousand connectors that come at once are looked up by a few statements. */
+const keysById = builtOnce(
+  (db) =>
+    new Batches(async (ids: string[]) => {
+      const rows = await db
+        .select({ key: accessKeys, user: users, destination: destinations })
+        .from(accessKeys)
+        .leftJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
+        .leftJoin(destinations, eq(destinations.id, accessKeys.destinationId))
+        .where(anyOf(accessKeys.id, ids))
+      const found = new Map(rows.map((row) => [row.key.id, row]))
+      return (id) => found.get(id)
+    }),
 )
 
 /** Of a user who is not disabled, or of a destination's connector. */
@@ -146,7 +157,7 @@ async function keyOwner(
   { id, secret }: Credential,
   now: Date,
 ): Promise<Actor | null> {
-  const [row] = await keyById(db).execute({ id })
+  const row = await keysById(db).ask(id)
   if (!row || !isSecretOf(secret, row.key.secretHash) || !isLiveKey(row.key, now)) return null
   const { key, user, destination } = row
   if (!user && !destination) return null
@@ -173,16 +184,30 @@ async function markSession(db: Database, id: string, now: Date, before: Date): P
     .where(and(eq(sessions.id, id), lt(sessions.lastUsedAt, before)))
 }
 
+/** Marked by the newest word of those that are marked together. */
+const keyMarks = builtOnce(
+  (db) =>
+    new Batches(async (used: { id: string; now: Date }[]) => {
+      const now = used.reduce((latest, one) => (one.now > latest ? one.now : latest), new Date(0))
+      const ids = new Set(used.map(({ id }) => id))
+      const stale = or(isNull(accessKeys.lastUsedAt), lt(accessKeys.lastUsedAt, now))
+      // In the order of their ids, so that two servers never wait for each other.
+      const inOrder = db
+        .select({ id: accessKeys.id })
+        .from(accessKeys)
+        .where(and(anyOf(accessKeys.id, ids), stale))
+        .orderBy(asc(accessKeys.id))
+        .for('no key update')
+      await db.update(accessKeys).set({ lastUsedAt: now }).where(inArray(accessKeys.id, inOrder))
+      return () => {}
+    }),
+)
+
 async function markKey(
   db: Database,
   { id, lastUsedAt }: { id: string; lastUsedAt: Date | null },
   now: Date,
 ): Promise<void> {
   const before = new Date(now.getTime() - markEverySeconds * 1000)
-  if (lastUsedAt !== null && lastUsedAt >= before) return
-  const stale = or(isNull(accessKeys.lastUsedAt), lt(accessKeys.lastUsedAt, before))
-  await db
-    .update(accessKeys)
-    .set({ lastUsedAt: now })
-    .where(and(eq(accessKeys.id, id), stale))
+  if (lastUsedAt === null || lastUsedAt < before) await keyMarks(db).ask({ id, now })
 }

@@ -2,7 +2,7 @@
 import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import type { Batches } from './batches.ts'
+import type { Batches } from '../db/batches.ts'
 import { recordEndpoint } from './hello.ts'
 import type { Look } from './look.ts'
 import type { LostEvents } from './lost.ts'

@@ -5,7 +5,7 @@
 import type { ConnectorActor } from '../call.ts'
 import { type Heard, markEveryMs, markHeard, markLeft } from '../connectors.ts'
 import type { Database } from '../db/database.ts'
-import { Batches } from './batches.ts'
+import { Batches } from '../db/batches.ts'
 import { fromDatabase } from '../db/errors.ts'
 import type { Receipt } from './receipt.ts'
 import { log } from '../wire/log.ts'
