@@ -1,195 +1,122 @@
-/** Reads the Access of one destination from the tables. */
-import {
-  and,
-  asc,
-  eq,
-  exists,
-  gt,
-  inArray,
-  isNotNull,
-  isNull,
-  or,
-  type SQL,
-  sql,
-} from 'drizzle-orm'
+/** Reads the Access of destinations from the tables. */
+import { sql } from 'drizzle-orm'
+import { anyOf } from './db/any-of.ts'
 import type { Database } from './db/database.ts'
 import * as t from './db/schema.ts'
-import { newest } from './events.ts'
-import { subjectOf } from './grants.ts'
+import { addEntry, type Known, readKnown } from './entries.ts'
 import type { Settings } from './settings.ts'
 import { publicKeys } from './signing.ts'
-import type { Access, AccessGrant } from './wire/access.ts'
-import { maxLeaseSeconds } from './wire/destinations.ts'
+import type { Access, AccessHead, Entries, Subject } from './wire/access.ts'
 
-/**
- * How long an ended session is still told: the longest life of a token, and then the longest lease
- * of a connector that was cut off when it ended (security.md P2). Both are at most a day, whatever
- * was set when the token was signed; so no change of a setting shortens what was promised.
- */
-const toldSeconds = 2 * maxLeaseSeconds + 3600
-const dayMs = 86_400_000
-
-/** A session or an access key, and when it ended. */
-export type Ended = { id: string; at: Date }
+type Reading = { now: Date; settings: Pick<Settings, 'url' | 'leaseSeconds'> }
+type Common = Pick<AccessHead, 'epoch' | 'revision' | 'signingKeys'>
 
 /**
  * All that a destination may let in, with the number of the event up to which it is true; null
- * where there is no such destination. One snapshot: grants, groups and number belong together.
+ * where there is no such destination.
  */
 export async function readAccess(
   db: Database,
   destinationId: string,
-  { now, settings }: { now: Date; settings: Pick<Settings, 'url' | 'leaseSeconds'> },
+  reading: Reading,
 ): Promise<Access | null> {
-  const read = async (tx: Database): Promise<Access | null> => {
-    const [destination] = await tx
+  const accessOf = await readAccesses(db, [destinationId], reading)
+  return accessOf(destinationId)
+}
+
+/**
+ * The Access of many destinations for the price of one. One snapshot: grants, groups and number
+ * belong together. Each is put together when it is asked for, so that not all are held at once.
+ */
+export async function readAccesses(
+  db: Database,
+  destinationIds: string[],
+  { now, settings }: Reading,
+): Promise<(destinationId: string) => Access | null> {
+  const read = async (tx: Database) => {
+    const rows = await tx
       .select()
       .from(t.destinations)
-      .where(eq(t.destinations.id, destinationId))
-    if (!destination) return null
-    const users = await readUsers(tx, destinationId, toldSince(destinationId, now))
-    const groups = await readGroups(tx, destinationId)
-    return {
-      destination: { id: destination.id, name: destination.name },
-      epoch: await readEpoch(tx),
-      revision: await newest(tx),
-      issuer: settings.url,
-      leaseSeconds: destination.leaseSeconds ?? settings.leaseSeconds,
-      onLeaseEnd: destination.onLeaseEnd,
-      users,
-      groups,
-      grants: await readGrants(tx, destinationId, { users, groups }),
-      signingKeys: await publicKeys(tx, now),
+      .where(anyOf(t.destinations.id, destinationIds))
+    const common = { ...(await readHead(tx)), signingKeys: await publicKeys(tx, now) }
+    const { known, subjectsAt } = await readSubjects(tx, destinationIds, now)
+    const found = new Map(rows.map((row) => [row.id, row]))
+    return (id: string): Access | null => {
+      const row = found.get(id)
+      return row
+        ? { ...headOf(row, common, settings), ...entriesAt(known, id, subjectsAt(id)) }
+        : null
     }
   }
   return db.transaction(read, { isolationLevel: 'repeatable read', accessMode: 'read only' })
 }
 
-/**
- * Since when ended sessions are told at a destination. It moves once a day, for each destination at
- * another time of the day: between two such moments Access read anew is the Access that was sent,
- * unless something happened.
- */
-export function toldSince(destinationId: string, now: Date): Date {
-  const ownMs = Buffer.from(destinationId).reduce((sum, byte) => (sum * 31 + byte) % dayMs, 0)
-  const since = now.getTime() - toldSeconds * 1000
-  return new Date(since - ((since - ownMs) % dayMs))
-}
-
-/** No destination is told of what ended before this. */
-export function earliestTold(now: Date): Date {
-  return new Date(now.getTime() - toldSeconds * 1000 - dayMs)
-}
-
-/** Which database this is: revisions compare only within one epoch. */
-export async function readEpoch(db: Database): Promise<string> {
-  const [row] = await db.select({ epoch: t.installation.epoch }).from(t.installation)
+/** Which database this is, and the number of its newest event: they compare only within one epoch. */
+export async function readHead(db: Database): Promise<{ epoch: string; revision: number }> {
+  const newest = sql<number>`(select coalesce(max(${t.events.number}), 0) from ${t.events})`
+  const [row] = await db
+    .select({ epoch: t.installation.epoch, revision: newest.mapWith(Number) })
+    .from(t.installation)
   if (!row) throw new Error('the database has no epoch')
-  return row.epoch
+  return row
 }
 
-/** The groups that have a grant there. */
-function grantedGroups(tx: Database, destinationId: string) {
-  return tx
-    .select({ id: t.grants.groupId })
-    .from(t.grants)
-    .where(and(eq(t.grants.destinationId, destinationId), isNotNull(t.grants.groupId)))
+/** Which database this is. */
+export async function readEpoch(db: Database): Promise<string> {
+  return (await readHead(db)).epoch
 }
 
-/** Whether the user of the outer query is let in there by anything, directly or by a group. */
-function isGranted(tx: Database, destinationId: string, userId: typeof t.users.id) {
-  const direct = tx
-    .select({ one: sql`1` })
-    .from(t.grants)
-    .where(and(eq(t.grants.destinationId, destinationId), eq(t.grants.userId, userId)))
-  const byGroup = tx
-    .select({ one: sql`1` })
-    .from(t.memberships)
-    .where(
-      and(
-        eq(t.memberships.userId, userId),
-        inArray(t.memberships.groupId, grantedGroups(tx, destinationId)),
-      ),
-    )
-  return or(exists(direct), exists(byGroup))
-}
-
-async function readUsers(
-  tx: Database,
-  destinationId: string,
-  since: Date,
-): Promise<Access['users']> {
-  const granted = grantedGroups(tx, destinationId)
-  const belongs = and(eq(t.memberships.userId, t.users.id), inArray(t.memberships.groupId, granted))
-  const rows = await tx
-    .select({ id: t.users.id, email: t.users.email, group: t.memberships.groupId })
-    .from(t.users)
-    .leftJoin(t.memberships, belongs)
-    .where(and(isNull(t.users.disabledAt), isGranted(tx, destinationId, t.users.id)))
-    .orderBy(asc(t.users.id), asc(t.memberships.groupId))
-  const ended = await readEnded(tx, since, isGranted(tx, destinationId, t.users.id))
-  return [...Map.groupBy(rows, (row) => row.id)].map(([id, of]) => ({
-    id,
-    email: of[0]?.email ?? '',
-    groups: of.flatMap(({ group }) => (group === null ? [] : [group])),
-    ended: (ended.get(id) ?? []).map((session) => session.id),
-  }))
-}
-
-async function readGroups(tx: Database, destinationId: string): Promise<Access['groups']> {
-  return tx
-    .select({ id: t.groups.id, name: t.groups.name })
-    .from(t.groups)
-    .where(inArray(t.groups.id, grantedGroups(tx, destinationId)))
-    .orderBy(asc(t.groups.id))
-}
-
-/** A disabled user's grants are there, and let nobody in. */
-async function readGrants(
-  tx: Database,
-  destinationId: string,
-  subjects: Pick<Access, 'users' | 'groups'>,
-): Promise<Access['grants']> {
-  const there = new Set([...subjects.users, ...subjects.groups].map(({ id }) => id))
-  const rows = await tx
-    .select()
-    .from(t.grants)
-    .where(eq(t.grants.destinationId, destinationId))
-    .orderBy(asc(t.grants.id))
-  return rows.map(toAccessGrant).filter(({ subject }) => there.has(subject.id))
-}
-
-/** A grant's row, as Access has it. */
-export function toAccessGrant(row: typeof t.grants.$inferSelect): AccessGrant {
-  const { id, role, namespace, expiresAt } = row
+function headOf(
+  row: typeof t.destinations.$inferSelect,
+  common: Common,
+  settings: Reading['settings'],
+): AccessHead {
   return {
-    id,
-    subject: subjectOf(row),
-    role,
-    namespace,
-    expiresAt: expiresAt?.toISOString() ?? null,
+    destination: { id: row.id, name: row.name },
+    epoch: common.epoch,
+    revision: common.revision,
+    issuer: settings.url,
+    leaseSeconds: row.leaseSeconds ?? settings.leaseSeconds,
+    onLeaseEnd: row.onLeaseEnd,
+    signingKeys: common.signingKeys,
   }
 }
 
-/**
- * What ended since `since` of the users whom `who` picks. Sessions and access keys: a token names
- * either as its `sid`.
- */
-export async function readEnded(
-  tx: Database,
-  since: Date,
-  who: SQL | undefined,
-): Promise<Map<string, Ended[]>> {
-  const sessions = await tx
-    .select({ id: t.sessions.id, at: t.sessions.endedAt, user: t.users.id })
-    .from(t.sessions)
-    .innerJoin(t.users, eq(t.users.id, t.sessions.userId))
-    .where(and(gt(t.sessions.endedAt, since), who))
-  const keys = await tx
-    .select({ id: t.accessKeys.id, at: t.accessKeys.endedAt, user: t.users.id })
-    .from(t.accessKeys)
-    .innerJoin(t.users, eq(t.users.id, t.accessKeys.userId))
-    .where(and(gt(t.accessKeys.endedAt, since), who))
-  const ended = [...sessions, ...keys].flatMap(({ id, at, user }) => (at ? [{ id, at, user }] : []))
-  return Map.groupBy(ended, ({ user }) => user)
+/** Whoever is granted anything at these destinations, or belongs to a group that is. */
+async function readSubjects(tx: Database, destinationIds: string[], now: Date) {
+  const grants = await tx
+    .select()
+    .from(t.grants)
+    .where(anyOf(t.grants.destinationId, destinationIds))
+  const groups = new Set(grants.flatMap(({ groupId }) => groupId ?? []))
+  const memberships = await tx
+    .select()
+    .from(t.memberships)
+    .where(anyOf(t.memberships.groupId, groups))
+  const users = new Set(grants.flatMap(({ userId }) => userId ?? []))
+  for (const { userId } of memberships) users.add(userId)
+  const known = await readKnown(tx, { users, groups }, { memberships, grants }, now)
+  const members = Map.groupBy(memberships, ({ groupId }) => groupId)
+  const subjectsAt = (id: string): Subject[] => {
+    const granted = [...(known.granted.get(id)?.keys() ?? [])]
+    const here = { users: new Set<string>(), groups: granted.filter((one) => groups.has(one)) }
+    for (const one of granted) if (users.has(one)) here.users.add(one)
+    for (const group of here.groups) {
+      for (const { userId } of members.get(group) ?? []) here.users.add(userId)
+    }
+    const named = (kind: Subject['kind']) => (one: string) => ({ kind, id: one })
+    return [...[...here.users].map(named('user')), ...here.groups.map(named('group'))]
+  }
+  return { known, subjectsAt }
+}
+
+function entriesAt(known: Known, destinationId: string, subjects: Subject[]): Entries {
+  const entries: Entries = { users: [], groups: [], grants: [] }
+  for (const subject of subjects) addEntry(entries, known, destinationId, subject)
+  for (const list of [entries.users, entries.groups, entries.grants]) list.sort(byId)
+  return entries
+}
+
+function byId(a: { id: string }, b: { id: string }): number {
+  return a.id < b.id ? -1 : Number(a.id > b.id)
 }

@@ -6,9 +6,11 @@
  */
 import type { BlockList } from 'node:net'
 import { isIP } from 'node:net'
-import { and, eq, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { Actor, Who } from './call.ts'
 import { type Credential, isSecretOf, parseCredential } from './credential.ts'
+import { anyOf } from './db/any-of.ts'
+import { Batches } from './db/batches.ts'
 import { builtOnce } from './db/built.ts'
 import type { Database } from './db/database.ts'
 import { accessKeys, destinations, sessions, users } from './db/schema.ts'
@@ -28,25 +30,27 @@ export async function actorOf(
   authorization: string | undefined,
   now: Date,
   settings: Idle,
+  who: Who = 'user',
 ): Promise<Actor> {
   if (authorization === undefined) return { kind: 'stranger' }
   const credential = parseCredential(/^Bearer ([!-~]+)$/i.exec(authorization)?.[1] ?? '')
-  const actor = credential && (await ownerOf(db, credential, now, settings))
+  const actor = credential && (await ownerOf(db, credential, now, settings, who))
   if (!actor) throw new Failure('unauthenticated', 'the credential is not valid, or has ended')
   return actor
 }
 
+/** Looked for first where it is likely: no id is both. */
 async function ownerOf(
   db: Database,
   credential: Credential,
   now: Date,
   settings: Idle,
+  who: Who,
 ): Promise<Actor | null> {
-  return (
-    (await sessionOwner(db, credential, now, settings)) ??
-    (await keyOfUser(db, credential, now)) ??
-    (await keyOfConnector(db, credential, now))
-  )
+  const bySession = () => sessionOwner(db, credential, now, settings)
+  const byKey = () => keyOwner(db, credential, now)
+  const [first, then] = who === 'connector' ? [byKey, bySession] : [bySession, byKey]
+  return (await first()) ?? (await then())
 }
 
 /** Refuses whom a route does not let in. A connector's key opens nothing but its own routes. */
@@ -132,37 +136,42 @@ async function sessionOwner(
   return { kind: 'user', id: session.userId, email, isAdmin, credential }
 }
 
-async function keyOfUser(
-  db: Database,
-  { id, secret }: Credential,
-  now: Date,
-): Promise<Actor | null> {
-  const [row] = await db
-    .select({ key: accessKeys, user: users })
-    .from(accessKeys)
-    .innerJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
-    .where(eq(accessKeys.id, id))
-  if (!row || !isSecretOf(secret, row.key.secretHash) || !isLiveKey(row.key, now)) return null
-  await markKey(db, row.key, now)
-  const { key, user } = row
-  const credential = { kind: 'key', id, expiresAt: key.expiresAt } as const
-  return { kind: 'user', id: user.id, email: user.email, isAdmin: user.isAdmin, credential }
-}
+/** A thousand connectors that come at once are looked up by a few statements. */
+const keysById = builtOnce(
+  (db) =>
+    new Batches(async (ids: string[]) => {
+      const rows = await db
+        .select({ key: accessKeys, user: users, destination: destinations })
+        .from(accessKeys)
+        .leftJoin(users, and(eq(users.id, accessKeys.userId), isNull(users.disabledAt)))
+        .leftJoin(destinations, eq(destinations.id, accessKeys.destinationId))
+        .where(anyOf(accessKeys.id, ids))
+      const found = new Map(rows.map((row) => [row.key.id, row]))
+      return (id) => found.get(id)
+    }),
+)
 
-async function keyOfConnector(
+/** Of a user who is not disabled, or of a destination's connector. */
+async function keyOwner(
   db: Database,
   { id, secret }: Credential,
   now: Date,
 ): Promise<Actor | null> {
-  const [row] = await db
-    .select({ key: accessKeys, destination: destinations })
-    .from(accessKeys)
-    .innerJoin(destinations, eq(destinations.id, accessKeys.destinationId))
-    .where(eq(accessKeys.id, id))
+  const row = await keysById(db).ask(id)
   if (!row || !isSecretOf(secret, row.key.secretHash) || !isLiveKey(row.key, now)) return null
-  await markKey(db, row.key, now)
-  const { id: destinationId, name: destinationName } = row.destination
-  return { kind: 'connector', destinationId, destinationName, keyId: id }
+  const { key, user, destination } = row
+  if (!user && !destination) return null
+  await markKey(db, key, now)
+  if (user) {
+    const credential = { kind: 'key', id, expiresAt: key.expiresAt } as const
+    return { kind: 'user', id: user.id, email: user.email, isAdmin: user.isAdmin, credential }
+  }
+  return (
+    destination && {
+      kind: 'connector',
+      ...{ destinationId: destination.id, destinationName: destination.name, keyId: id },
+    }
+  )
 }
 
 /** Marks are no events, and rare: a busy caller must not keep the database writing. */
@@ -175,16 +184,30 @@ async function markSession(db: Database, id: string, now: Date, before: Date): P
     .where(and(eq(sessions.id, id), lt(sessions.lastUsedAt, before)))
 }
 
+/** Marked by the newest word of those that are marked together. */
+const keyMarks = builtOnce(
+  (db) =>
+    new Batches(async (used: { id: string; now: Date }[]) => {
+      const now = used.reduce((latest, one) => (one.now > latest ? one.now : latest), new Date(0))
+      const ids = new Set(used.map(({ id }) => id))
+      const stale = or(isNull(accessKeys.lastUsedAt), lt(accessKeys.lastUsedAt, now))
+      // In the order of their ids, so that two servers never wait for each other.
+      const inOrder = db
+        .select({ id: accessKeys.id })
+        .from(accessKeys)
+        .where(and(anyOf(accessKeys.id, ids), stale))
+        .orderBy(asc(accessKeys.id))
+        .for('no key update')
+      await db.update(accessKeys).set({ lastUsedAt: now }).where(inArray(accessKeys.id, inOrder))
+      return () => {}
+    }),
+)
+
 async function markKey(
   db: Database,
   { id, lastUsedAt }: { id: string; lastUsedAt: Date | null },
   now: Date,
 ): Promise<void> {
   const before = new Date(now.getTime() - markEverySeconds * 1000)
-  if (lastUsedAt !== null && lastUsedAt >= before) return
-  const stale = or(isNull(accessKeys.lastUsedAt), lt(accessKeys.lastUsedAt, before))
-  await db
-    .update(accessKeys)
-    .set({ lastUsedAt: now })
-    .where(and(eq(accessKeys.id, id), stale))
+  if (lastUsedAt === null || lastUsedAt < before) await keyMarks(db).ask({ id, now })
 }

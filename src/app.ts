@@ -104,7 +104,7 @@ function addHealth(app: App, db: Call['db']): void {
 /** Routes for anyone look at no credential: what is not needed cannot be confused. */
 async function admitted(c: C, who: Who, { db, clock, settings }: AppParts): Promise<Actor> {
   if (who === 'anyone') return { kind: 'stranger' }
-  const actor = await actorOf(db, c.req.header('authorization'), clock(), settings)
+  const actor = await actorOf(db, c.req.header('authorization'), clock(), settings, who)
   admit(actor, who)
   return actor
 }

@@ -114,8 +114,16 @@ test('where streams are kept past the end of a lease, who may hold some is named
 test('a key that calls itself by ever new names does not make the table grow', async (t) => {
   const w = await world(t)
   const { id, name } = await w.client.destinations.create({ name: 'prod' })
-  const actor = { kind: 'connector', destinationId: id, destinationName: name, keyId: 'k' } as const
-  const heard = { via: 'poll', at: w.clock.now, leaseSeconds: 360 } as const
-  for (let n = 0; n < 300; n += 1) await markHeard(w.db, actor, { ...heard, instance: `i${n}` })
+  const heard = {
+    destination: { id, name },
+    via: 'poll',
+    at: w.clock.now,
+    leaseSeconds: 360,
+  } as const
+  const named = (from: number, count: number) =>
+    Array.from({ length: count }, (_, n) => ({ ...heard, instance: `i${from + n}` }))
+  for (let n = 0; n < 5; n += 1) await markHeard(w.db, named(n, 1))
+  await markHeard(w.db, named(0, 300))
+  await markHeard(w.db, named(300, 2))
   assert.equal((await w.db.select().from(connectors)).length, 256)
 })

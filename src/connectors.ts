@@ -2,8 +2,8 @@
  * Connectors: the instances that were heard of, until when their lease may run, and which of them
  * are missed. Being heard of is a mark; falling silent and coming back are events.
  */
-import { and, count, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
-import type { ConnectorActor } from './call.ts'
+import { and, asc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
+import { anyOf } from './db/any-of.ts'
 import type { Database } from './db/database.ts'
 import { connectors, destinations } from './db/schema.ts'
 import { record } from './events.ts'
@@ -11,6 +11,7 @@ import { record } from './events.ts'
 export type ConnectorRow = typeof connectors.$inferSelect
 
 export type Heard = {
+  destination: { id: string; name: string }
   instance: string
   via: 'link' | 'poll'
   at: Date
@@ -34,34 +35,80 @@ export function markEveryMs(leaseSeconds: number): number {
   return Math.min(60_000, leaseSeconds * 250)
 }
 
-/** Marks an instance as heard of; one that was missed is back, which is an event. */
-export async function markHeard(db: Database, actor: ConnectorActor, heard: Heard): Promise<void> {
-  const { destinationId } = actor
-  const { instance, via, at, leaseSeconds } = heard
-  const marks = {
-    ...{ via, leaseSeconds, heardAt: at, silentAt: null },
-    leaseEndsAt: new Date(at.getTime() + leaseSeconds * 1000 + markEveryMs(leaseSeconds)),
-  }
+/**
+ * Marks instances as heard of, all in one transaction; one that was missed is back, which is an
+ * event. Rows are taken in the order of their ids, so that two servers never wait for each other.
+ */
+export async function markHeard(db: Database, heard: Heard[]): Promise<void> {
+  // Of an instance that is heard of twice, the last word counts.
+  const once = [...new Map(heard.map((one) => [nameOf(one), one])).values()]
   await db.transaction(async (tx) => {
-    const here = eq(destinations.id, destinationId)
-    const seen = await tx.update(destinations).set({ lastSeenAt: at }).where(here).returning()
-    if (seen.length === 0) return
-    const [was] = await tx
-      .select()
-      .from(connectors)
-      .where(isInstance(destinationId, instance))
-      .for('update')
-    if (!was && (await isCrowded(tx, destinationId))) return
-    await tx
-      .insert(connectors)
-      .values({ destinationId, instance, ...marks })
-      .onConflictDoUpdate({ target: [connectors.destinationId, connectors.instance], set: marks })
-    if (!was?.silentAt) return
-    const destination = { id: destinationId, name: actor.destinationName }
-    const detail = { destination, instance, via, silentSince: was.heardAt.toISOString() }
-    // Who may enter does not change by it.
-    await record(tx, system, at, { kind: 'connector.returned', detail, destinations: [] })
+    const there = await markSeen(tx, once)
+    const known = await knownAt(tx, there)
+    const rows = withoutCrowds(there, known)
+    if (rows.length === 0) return
+    const { via, heardAt, leaseSeconds, leaseEndsAt } = connectors
+    const said = ({ name }: { name: string }) => sql.raw(`excluded."${name}"`)
+    const set = {
+      ...{ via: said(via), heardAt: said(heardAt), leaseSeconds: said(leaseSeconds) },
+      ...{ leaseEndsAt: said(leaseEndsAt), silentAt: null },
+    }
+    const target = [connectors.destinationId, connectors.instance]
+    await tx.insert(connectors).values(rows.map(rowOf)).onConflictDoUpdate({ target, set })
+    for (const one of rows) await recordReturn(tx, one, known.get(nameOf(one)))
   })
+}
+
+/** Gives those whose destination is there. */
+async function markSeen(tx: Database, heard: Heard[]): Promise<Heard[]> {
+  const { id } = destinations
+  const ids = new Set(heard.map(({ destination }) => destination.id))
+  const here = anyOf(id, ids)
+  await tx.select({ id }).from(destinations).where(here).orderBy(asc(id)).for('no key update')
+  const at = heard.reduce((latest, one) => (one.at > latest ? one.at : latest), new Date(0))
+  const seen = await tx.update(destinations).set({ lastSeenAt: at }).where(here).returning({ id })
+  const found = new Set(seen.map((row) => row.id))
+  return heard.filter(({ destination }) => found.has(destination.id))
+}
+
+/** All instances of these destinations, by name. */
+async function knownAt(tx: Database, heard: Heard[]): Promise<Map<string, ConnectorRow>> {
+  const rows = await tx
+    .select()
+    .from(connectors)
+    .where(anyOf(connectors.destinationId, new Set(heard.map(({ destination }) => destination.id))))
+    .orderBy(asc(connectors.destinationId), asc(connectors.instance))
+    .for('update')
+  return new Map(rows.map((row) => [`${row.destinationId} ${row.instance}`, row]))
+}
+
+function nameOf({ destination, instance }: Heard): string {
+  return `${destination.id} ${instance}`
+}
+
+/** Those who are known already, and at each destination so many others as there is room for. */
+function withoutCrowds(heard: Heard[], known: Map<string, ConnectorRow>): Heard[] {
+  const byDestination = Map.groupBy(known.values(), ({ destinationId }) => destinationId)
+  const counts = new Map([...byDestination].map(([id, rows]) => [id, rows.length]))
+  return heard.filter((one) => {
+    if (known.has(nameOf(one))) return true
+    const count = counts.get(one.destination.id) ?? 0
+    counts.set(one.destination.id, count + 1)
+    return count < mostInstances
+  })
+}
+
+function rowOf({ destination, instance, via, at, leaseSeconds }: Heard) {
+  const leaseEndsAt = new Date(at.getTime() + leaseSeconds * 1000 + markEveryMs(leaseSeconds))
+  return { destinationId: destination.id, instance, via, leaseSeconds, heardAt: at, leaseEndsAt }
+}
+
+async function recordReturn(tx: Database, heard: Heard, was: ConnectorRow | undefined) {
+  if (!was?.silentAt) return
+  const { destination, instance, via, at } = heard
+  const detail = { destination, instance, via, silentSince: was.heardAt.toISOString() }
+  // Who may enter does not change by it.
+  await record(tx, system, at, { kind: 'connector.returned', detail, destinations: [] })
 }
 
 /** An instance that said goodbye has cut all it had open, and is not missed. */
@@ -156,12 +203,4 @@ function instantOf(at: Date) {
 
 function isInstance(destinationId: string, instance: string) {
   return and(eq(connectors.destinationId, destinationId), eq(connectors.instance, instance))
-}
-
-async function isCrowded(tx: Database, destinationId: string): Promise<boolean> {
-  const [row] = await tx
-    .select({ count: count() })
-    .from(connectors)
-    .where(eq(connectors.destinationId, destinationId))
-  return (row?.count ?? 0) >= mostInstances
 }

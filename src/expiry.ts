@@ -2,13 +2,14 @@
  * What ends by itself: grants and access keys whose time is over, signing keys that are due, and
  * rows that nobody can need any more.
  */
-import { and, eq, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import type { Store } from './db/database.ts'
 import { destinationsOfUser } from './concerns.ts'
 import { forgetInstances, nextSilence, noticeSilence } from './connectors.ts'
+import { builtOnce } from './db/built.ts'
 import { fromDatabase } from './db/errors.ts'
-import { accessKeys, grants, logins, providerTokens, sessions } from './db/schema.ts'
-import { channel, record } from './events.ts'
+import { accessKeys, events, grants, logins, providerTokens, sessions } from './db/schema.ts'
+import { channel, newest, record } from './events.ts'
 import { subjectOf } from './grants.ts'
 import { destinationsOfKey, subjectsOfKey } from './keys.ts'
 import type { Sealer } from './seal.ts'
@@ -33,14 +34,18 @@ const longestWaitMs = 5 * 60_000
 /** Longer than an ended session is told to connectors (`access.ts`). */
 const forgetAfterMs = 7 * 86_400_000
 
-/** Runs until it is stopped. New events wake it: they may bring an earlier end. */
+/** Runs until it is stopped. It sleeps until the next end, unless an event brings an earlier one. */
 export class Expiry {
   readonly #parts: ExpiryParts
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> | null = null
+  #judging: Promise<void> | null = null
   #isOver = false
+  #isHeard = false
   #isWoken = false
   #failures = 0
+  /** The newest event that was looked at. */
+  #seen = 0
   #stop: (() => Promise<void>) | null = null
 
   constructor(parts: ExpiryParts) {
@@ -48,7 +53,9 @@ export class Expiry {
   }
 
   async open(): Promise<void> {
-    this.#stop = await this.#parts.store.listen(channel, () => this.#wake())
+    const { store } = this.#parts
+    this.#stop = await store.listen(channel, () => this.#hear())
+    this.#seen = await newest(store.db)
     this.#sleep(0)
   }
 
@@ -56,7 +63,30 @@ export class Expiry {
     this.#isOver = true
     if (this.#timer) clearTimeout(this.#timer)
     await this.#stop?.()
+    await this.#judging
     await this.#running
+  }
+
+  #hear(): void {
+    this.#isHeard = true
+    this.#judging ??= this.#judge()
+  }
+
+  /** Never rejects. Most changes bring no end, and there may be many in a second. */
+  async #judge(): Promise<void> {
+    while (this.#isHeard && !this.#isOver) {
+      this.#isHeard = false
+      // Where that cannot be told, there may be one.
+      if (await this.#isEndNew().catch(() => true)) this.#wake()
+    }
+    this.#judging = null
+  }
+
+  async #isEndNew(): Promise<boolean> {
+    const after = this.#seen
+    const [found] = await bringingEnds(this.#parts.store.db).execute({ after })
+    this.#seen = Math.max(after, found?.newest ?? 0)
+    return (found?.count ?? 0) > 0
   }
 
   #wake(): void {
@@ -84,6 +114,22 @@ export class Expiry {
     else this.#sleep(wait ?? Math.min(1000 * 2 ** this.#failures, longestWaitMs))
   }
 }
+
+/** Grants and keys that end by themselves, made after an event. What else ends lasts for longer. */
+const bringingEnds = builtOnce((db) =>
+  db
+    .select({
+      newest: sql<number>`coalesce(max(${events.number}), 0)`.mapWith(Number),
+      count: sql<number>`count(
+        case ${events.kind}
+          when 'grant.created' then ${events.detail} #>> '{grant,expiresAt}'
+          when 'key.created' then ${events.detail} ->> 'expiresAt'
+        end)`.mapWith(Number),
+    })
+    .from(events)
+    .where(gt(events.number, sql.placeholder('after')))
+    .prepare('events that bring an end'),
+)
 
 /** Ends what is over. Gives the milliseconds until the next end, or null after a failure. */
 export async function expire(parts: ExpiryParts): Promise<number | null> {

@@ -24,6 +24,7 @@ const nouns = [
   'grants',
   'signing',
   'tokens',
+  'entries',
   'access',
   'changes',
 ]
@@ -35,7 +36,7 @@ const crafts: Record<string, (string | RegExp)[]> = {
 }
 const anyNode = /^node:/
 /** The tables, and the type of a database; which store it is, only `db/` knows. */
-const schema = /^src\/db\/(schema|database|built)\.ts$/
+const schema = /^src\/db\/(schema|database|built|any-of|batches)\.ts$/
 /** What `pglite-embedded.ts` puts into the one executable. */
 const embeddedFiles = [/^node_modules\/@electric-sql\/pglite\/dist\//, /^\.cache\/pglite-/]
 

@@ -1,6 +1,7 @@
 /** What a connector says of itself when its link opens, recorded. */
-import { eq } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { ConnectorActor } from '../call.ts'
+import { builtOnce } from '../db/built.ts'
 import type { Database } from '../db/database.ts'
 import { destinations } from '../db/schema.ts'
 import { record } from '../events.ts'
@@ -23,6 +24,14 @@ export function endpointFields(
   return reported === pendingEndpoint ? null : { pendingEndpoint: reported }
 }
 
+const endpointsOf = builtOnce((db) =>
+  db
+    .select({ endpoint: destinations.endpoint, pendingEndpoint: destinations.pendingEndpoint })
+    .from(destinations)
+    .where(eq(destinations.id, sql.placeholder('id')))
+    .prepare('endpoints of a destination'),
+)
+
 /** Records the endpoint that a connector reports. */
 export async function recordEndpoint(
   db: Database,
@@ -37,6 +46,9 @@ export async function recordEndpoint(
     })
     return
   }
+  const [known] = await endpointsOf(db).execute({ id: actor.destinationId })
+  // As a rule it is what was said before: that costs one reading, and no lock.
+  if (!known || !endpointFields(known, reported)) return
   const fields = await db.transaction(async (tx) => {
     const here = eq(destinations.id, actor.destinationId)
     const [row] = await tx.select().from(destinations).where(here).for('update')

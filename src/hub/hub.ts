@@ -11,18 +11,19 @@
  * and the leases run out.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { and, gt, inArray, isNull, or } from 'drizzle-orm'
+import { readAccesses } from '../access.ts'
 import type { ConnectorActor, Links } from '../call.ts'
 import { instancesAt } from '../connectors.ts'
 import type { Store } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
-import { accessKeys } from '../db/schema.ts'
-import { beginEpoch } from '../epoch.ts'
 import { channel } from '../events.ts'
-import { instancesOf } from './instances.ts'
+import { Batches } from '../db/batches.ts'
+import { instancesOf, neverHeard } from './instances.ts'
 import { Link, type LinkParts } from './link.ts'
 import { look, type Look } from './look.ts'
+import { LostEvents } from './lost.ts'
 import { Marks } from './marks.ts'
+import { OpenLinks } from './open-links.ts'
 import { answerPoll } from './poll.ts'
 import { type Numbers, Receipts } from './receipts.ts'
 import { closing, type Socket } from '../sockets.ts'
@@ -33,9 +34,9 @@ import type { PollAck, PollAnswer, PollQuery } from '../wire/poll.ts'
 
 /** The more links there are, the longer pings wait for each other: ten thousand, for 50 ms. */
 const pingsWaitMs = (destinations: number): number => Math.min(100, destinations / 200)
+/** Of so many destinations Access is read at once: what was read for them is held meanwhile. */
+const mostRead = 256
 const retryMs = [250, 1000, 4000, 10_000]
-/** A connector is believed once an hour: with its key, somebody could make all of them begin anew. */
-const believeEveryMs = 3_600_000
 
 /** What the hub knows of links and receipts, in numbers. */
 export type LinkNumbers = Numbers & {
@@ -46,33 +47,48 @@ export type LinkNumbers = Numbers & {
 export class Hub implements Links {
   readonly #store: Store
   readonly #parts: Omit<LinkParts, 'actor' | 'socket'>
-  /** By destination. */
-  readonly #links = new Map<string, Set<Link>>()
-  /** Whose key was not looked at since they came. */
-  readonly #unchecked = new Set<Link>()
+  readonly #open = new OpenLinks()
   readonly #receipts: Receipts
-  /** When each destination's connector was believed last that the database went back. */
-  readonly #believed = new Map<string, number>()
+  readonly #lost: LostEvents
+  /** However many ask, the database is looked at once for them; and once more for who comes late. */
+  readonly #looks = new Batches<void, Look>(async () => {
+    const found = await this.#lookNow()
+    return () => found
+  })
+  /** For pings: these also wait for each other. */
+  readonly #looksSoon = new Batches<void, Look>(
+    async () => {
+      const found = await this.#look()
+      return () => found
+    },
+    { gather: () => this.#gatherPings() },
+  )
   #last: Look | null = null
-  #running: Promise<Look> | null = null
-  #next: Promise<Look> | null = null
-  /** The look that pings wait for, which has not begun. */
-  #soon: Promise<Look> | null = null
   #failures = 0
   #retry: NodeJS.Timeout | null = null
   #stop: (() => Promise<void>) | null = null
 
   constructor(store: Store, settings: LinkParts['settings'], clock: () => Date) {
+    const { db } = store
     this.#store = store
     this.#receipts = new Receipts(clock)
+    this.#lost = new LostEvents(db, clock)
     this.#parts = {
-      ...{ db: store.db, settings, clock, receipts: this.#receipts },
-      marks: new Marks(store.db, clock),
-      troubles: new Troubles(store.db, clock, this.#receipts),
+      ...{ db, settings, clock, receipts: this.#receipts },
+      marks: new Marks(db, clock),
+      troubles: new Troubles(db, clock, this.#receipts),
+      reads: new Batches(
+        async (ids) => {
+          const now = clock()
+          const accessOf = await readAccesses(db, ids, { now, settings })
+          return (id) => ({ now, access: accessOf(id) })
+        },
+        { most: mostRead },
+      ),
       look: () => this.#look(),
-      lookSoon: () => this.#lookSoon(),
+      lookSoon: () => this.#looksSoon.ask(),
       isListening: () => store.isListening(),
-      ahead: (actor, revision, look) => this.#believe(actor, revision, look),
+      ahead: (actor, revision, at) => this.#lost.claimed(actor, revision, at),
       retry: () => this.#retryLater(),
     }
   }
@@ -86,11 +102,11 @@ export class Hub implements Links {
   async close(): Promise<void> {
     await this.#stop?.()
     if (this.#retry) clearTimeout(this.#retry)
-    const links = this.#linksAt(null)
-    for (const link of links) link.close(closing.goingAway, 'the server is stopping')
+    for (const link of this.#open.at(null)) link.close(closing.goingAway, 'the server is stopping')
     // The store may be closed as soon as this returns.
     await this.#parts.troubles.close()
-    await Promise.allSettled([this.#soon, this.#running, ...links.map((link) => link.reading)])
+    const { reads, marks } = this.#parts
+    for (const work of [this.#looksSoon, this.#looks, reads, marks]) await work.idle()
   }
 
   /** A connector's link, from the upgrade on. It is sent nothing before it has said hello. */
@@ -99,16 +115,10 @@ export class Hub implements Links {
     socket: Socket,
   ): { receive(text: string): void; detach(code?: number): void } {
     const link = new Link({ ...this.#parts, actor, socket })
-    const here = this.#links.get(link.destinationId) ?? new Set()
-    this.#links.set(link.destinationId, here.add(link))
-    this.#unchecked.add(link)
+    this.#open.add(link)
     const detach = (code?: number): void => {
       link.detach(code)
-      here.delete(link)
-      if (here.size === 0 && this.#links.get(link.destinationId) === here) {
-        this.#links.delete(link.destinationId)
-      }
-      this.#unchecked.delete(link)
+      this.#open.remove(link)
     }
     return { receive: (text) => link.receive(text), detach }
   }
@@ -133,18 +143,11 @@ export class Hub implements Links {
   ): ReturnType<Links['enforced']> {
     // Whom no event concerned was told of no look: what they hold is all there is, up to this one.
     const look = await this.#look()
-    for (const link of this.#linksAt([destinationId])) link.looked(look)
+    for (const link of this.#open.at([destinationId])) link.looked(look)
     const known = await this.#receipts.enforced(destinationId, revision, waitMs)
     const { db, clock } = this.#parts
     const marked = await instancesAt(db, destinationId, clock())
-    const unknown = marked.filter(({ instance }) => !this.#receipts.find(destinationId, instance))
-    return [
-      ...known,
-      ...unknown.map(({ instance, leaseEndsAt }) => ({
-        ...{ instance, linked: false, link: 'silent' as const, enforcedAt: null, severed: 0 },
-        leaseEndsAt: leaseEndsAt.toISOString(),
-      })),
-    ]
+    return [...known, ...neverHeard(this.#receipts, marked)]
   }
 
   async instances(destinationId: string): Promise<ConnectorInstance[]> {
@@ -184,105 +187,35 @@ export class Hub implements Links {
     this.#retry.unref()
   }
 
-  /**
-   * Looks at the database from now on: a look that runs already began before, so it says nothing of
-   * this instant, and whoever asks meanwhile shares the one that follows it.
-   */
+  /** Looks at the database from now on. */
   #look(): Promise<Look> {
-    if (!this.#running) return this.#begin()
-    this.#next ??= this.#running
-      .catch(() => null)
-      .then(() => {
-        this.#next = null
-        return this.#begin()
-      })
-    return this.#next
+    return this.#looks.ask()
   }
 
-  /** For pings: however many come, the database is read so often for them and no more. */
-  #lookSoon(): Promise<Look> {
-    const waitMs = pingsWaitMs(this.#links.size)
-    if (waitMs < 1) return this.#look()
-    this.#soon ??= pause(waitMs).then(() => {
-      this.#soon = null
-      return this.#look()
-    })
-    return this.#soon
-  }
-
-  #begin(): Promise<Look> {
-    const looking = this.#lookNow().finally(() => {
-      if (this.#running === looking) this.#running = null
-    })
-    this.#running = looking
-    return looking
+  async #gatherPings(): Promise<void> {
+    const waitMs = pingsWaitMs(this.#open.size)
+    if (waitMs >= 1) await pause(waitMs)
   }
 
   async #lookNow(): Promise<Look> {
     const { db, clock } = this.#parts
     const last = this.#last
     const at = clock()
-    const arrived = [...this.#unchecked].filter((link) => link.hasGreeted)
-    const found = await look(db, last, at, (id) => this.#linksAt([id]).length > 0)
+    const { arrived } = this.#open
+    const found = await look(db, last, at, (id) => this.#open.isAt(id))
     const { epoch, revision } = found
     if (last?.epoch === epoch && revision < last.revision) {
       // Who looks again finds the new epoch, and another one than the last.
-      await this.#wentBack(epoch, { knownRevision: last.revision, revision })
+      await this.#lost.found(epoch, { knownRevision: last.revision, revision })
       return this.#lookNow()
     }
-    const concerned = this.#linksAt(found.destinations)
+    const concerned = this.#open.at(found.destinations)
     const doubted = concerned.filter((link) => found.endsKeys(link.destinationId))
-    await this.#checkKeys([...arrived, ...doubted], at)
-    for (const link of arrived) this.#unchecked.delete(link)
+    await this.#open.checkKeys(db, [...arrived, ...doubted], at)
     this.#last = found
     this.#failures = 0
     this.#receipts.looked(found)
     for (const link of concerned) link.looked(found)
     return found
-  }
-
-  #linksAt(destinationIds: string[] | null): Link[] {
-    const sets = destinationIds?.map((id) => this.#links.get(id) ?? []) ?? this.#links.values()
-    return [...sets].flatMap((links) => [...links])
-  }
-
-  /** @throws when it cannot be written: then nothing was sent of what is there now. */
-  async #wentBack(epoch: string, facts: Record<string, unknown>): Promise<void> {
-    log('error', 'the database went back in time, all connectors begin anew', facts)
-    await beginEpoch(this.#parts.db, epoch, this.#parts.clock(), facts)
-  }
-
-  /** A connector knows a later revision than there is; false where it is not believed (again). */
-  async #believe(
-    actor: ConnectorActor,
-    knownRevision: number,
-    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
-  ): Promise<boolean> {
-    const { destinationId: id, destinationName: name } = actor
-    const last = this.#believed.get(id)
-    const now = look.at.getTime()
-    if (last !== undefined && now - last < believeEveryMs) return false
-    const { epoch, revision } = look
-    await this.#wentBack(epoch, { knownRevision, revision, noticedBy: { id, name } })
-    this.#believed.set(id, now)
-    return true
-  }
-
-  /** Closes those whose access key was revoked, has run out, or went with its destination. */
-  async #checkKeys(links: Link[], now: Date): Promise<void> {
-    if (links.length === 0) return
-    const ids = [...new Set(links.map((link) => link.keyId))]
-    const live = await this.#parts.db
-      .select({ id: accessKeys.id, expiresAt: accessKeys.expiresAt })
-      .from(accessKeys)
-      .where(
-        and(
-          inArray(accessKeys.id, ids),
-          isNull(accessKeys.endedAt),
-          or(isNull(accessKeys.expiresAt), gt(accessKeys.expiresAt, now)),
-        ),
-      )
-    const ends = new Map(live.map(({ id, expiresAt }) => [id, expiresAt]))
-    for (const link of links) link.keyStands(ends.get(link.keyId))
   }
 }

@@ -65,10 +65,10 @@ test('a connector that another server hears is shown as the database knows it', 
   const far = await linked(w, 'prod')
   far.detach()
   later(w, 1)
-  const actor = { kind: 'connector', destinationId: far.at.id, destinationName: 'prod' } as const
+  const destination = { id: far.at.id, name: 'prod' }
   const { leaseSeconds } = w.settings
   const heard = { instance: 'one', at: w.clock.now, leaseSeconds }
-  await markHeard(w.db, { ...actor, keyId: 'k' }, { ...heard, via: 'link' })
+  await markHeard(w.db, [{ destination, ...heard, via: 'link' }])
   const [moved, ...none] = await shown(w)
   assert.deepEqual([moved?.link, moved?.silentSince, none], ['linked', null, []])
   const other = new Hub(w.store, w.settings, () => w.clock.now)

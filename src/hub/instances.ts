@@ -1,4 +1,5 @@
 /** The instances of a destination as an administrator is shown them: by receipts, and by marks. */
+import type { Links } from '../call.ts'
 import type { ConnectorRow } from '../connectors.ts'
 import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
@@ -25,6 +26,18 @@ export function instancesOf(
     ...here.map((receipt) => byReceipt(receipts, receipt, now)),
     ...elsewhere.map((row) => byMark(row, now)),
   ]
+}
+
+/** Whoever has not been heard of since this server started, and may hold a lease: for a receipt. */
+export function neverHeard(
+  receipts: Receipts,
+  marked: ConnectorRow[],
+): Awaited<ReturnType<Links['enforced']>> {
+  const unknown = marked.filter((row) => !receipts.find(row.destinationId, row.instance))
+  return unknown.map(({ instance, leaseEndsAt }) => ({
+    ...{ instance, linked: false, link: 'silent' as const, enforcedAt: null, severed: 0 },
+    leaseEndsAt: leaseEndsAt.toISOString(),
+  }))
 }
 
 function byReceipt(receipts: Receipts, receipt: Receipt, now: Date): ConnectorInstance {

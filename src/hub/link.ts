@@ -1,14 +1,16 @@
 /** The server's end of one link: what its connector was sent, and whether that still holds. */
-import { readAccess } from '../access.ts'
 import type { ConnectorActor } from '../call.ts'
 import type { Database } from '../db/database.ts'
 import { fromDatabase } from '../db/errors.ts'
+import type { Batches } from '../db/batches.ts'
 import { recordEndpoint } from './hello.ts'
 import type { Look } from './look.ts'
+import type { LostEvents } from './lost.ts'
 import type { Marks } from './marks.ts'
 import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
 import { Sent } from './sent.ts'
+import type { Access } from '../wire/access.ts'
 import type { Settings } from '../settings.ts'
 import type { Troubles } from './troubles.ts'
 import { closing, maxBacklog, type Socket } from '../sockets.ts'
@@ -22,6 +24,8 @@ export type LinkParts = {
   receipts: Receipts
   marks: Marks
   troubles: Troubles
+  /** Reads Access by the id of a destination; `now` is when. */
+  reads: Batches<string, { now: Date; access: Access | null }>
   actor: ConnectorActor
   socket: Socket
   /** Looks at the database from now on, tells every link, and gives what it found. */
@@ -31,11 +35,7 @@ export type LinkParts = {
   /** Whether the next change would be heard of. */
   isListening(): boolean
   /** The connector knows a later revision than was found; false where it is not believed. */
-  ahead(
-    actor: ConnectorActor,
-    revision: number,
-    look: Pick<Look, 'at' | 'epoch' | 'revision'>,
-  ): Promise<boolean>
+  ahead: LostEvents['claimed']
   /** Looks again soon. */
   retry(): void
 }
@@ -70,11 +70,6 @@ export class Link {
 
   get destinationId(): string {
     return this.#parts.actor.destinationId
-  }
-
-  /** Settles when what is being read has been. */
-  get reading(): Promise<void> {
-    return this.#reading
   }
 
   get keyId(): string {
@@ -172,7 +167,7 @@ export class Link {
   /** A look rather than a read: it also finds a key that ended since this link was let in. */
   async #meet(): Promise<void> {
     try {
-      await this.#compare(await this.#parts.look())
+      await this.#compare(await this.#parts.lookSoon())
     } catch (thrown) {
       const { destinationName } = this.#parts.actor
       const error = fromDatabase(thrown)
@@ -241,16 +236,14 @@ export class Link {
   }
 
   async #refreshOnce(): Promise<void> {
-    const { db, settings, clock } = this.#parts
-    const now = clock()
-    const access = await readAccess(db, this.destinationId, { now, settings })
+    const { now, access } = await this.#parts.reads.ask(this.destinationId)
     if (this.#isOver) return
     if (!access) return this.close(closing.notAdmitted, 'there is no such destination')
     const sent = this.#sent
     if (sent && sent.epoch !== access.epoch) return this.#leaveEpoch()
     if (access.revision < this.#readAt) throw new Error('the database has lost events')
     this.#sent = new Sent(access, now)
-    this.#isAged = this.#sent.isAged(clock())
+    this.#isAged = this.#sent.isAged(this.#parts.clock())
     this.#readAt = access.revision
     if (sent?.digest === this.#sent.digest) {
       this.#sent.continues(sent)

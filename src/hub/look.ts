@@ -3,15 +3,19 @@
  * them now. All of it in one snapshot, for however many links.
  */
 import { asc, gt } from 'drizzle-orm'
-import { readEpoch } from '../access.ts'
+import { readHead } from '../access.ts'
 import { type Changed, type Changes, changesAt, readChanges } from '../changes.ts'
 import type { Database } from '../db/database.ts'
 import { events } from '../db/schema.ts'
-import { newest } from '../events.ts'
 import type { Subject } from '../wire/access.ts'
 
 /** An event that was found: what it is, and where it may have changed Access (null: everywhere). */
-export type Found = { number: number; kind: string; at: Date; destinations: string[] | null }
+export type Found = {
+  number: number
+  kind: string
+  at: Date
+  destinations: ReadonlySet<string> | null
+}
 
 /** What was found, when it was read at `at`. */
 export type Look = {
@@ -49,8 +53,7 @@ export async function look(
   isLinked: (destinationId: string) => boolean,
 ): Promise<Look> {
   const read = async (tx: Database): Promise<Look> => {
-    const epoch = await readEpoch(tx)
-    const revision = await newest(tx)
+    const { epoch, revision } = await readHead(tx)
     const found = { at, epoch, revision }
     if (last?.epoch !== epoch) return { ...found, ...everything(revision) }
     const rows = revision > last.revision ? await eventsSince(tx, last.revision) : []
@@ -61,14 +64,19 @@ export async function look(
   return db.transaction(read, { isolationLevel: 'repeatable read' })
 }
 
-function eventsSince(tx: Database, after: number): Promise<Row[]> {
+async function eventsSince(tx: Database, after: number): Promise<Row[]> {
   const { number, kind, at, destinations, subjects } = events
-  return tx
+  const rows = await tx
     .select({ number, kind, at, destinations, subjects })
     .from(events)
     .where(gt(number, after))
     .orderBy(asc(number))
     .limit(manyEvents)
+  // Each link asks whether it is one of them, and there may be ten thousand of both.
+  return rows.map((row) => ({
+    ...row,
+    destinations: row.destinations && new Set(row.destinations),
+  }))
 }
 
 function everything(revision: number): Omit<Look, 'at' | 'epoch' | 'revision'> {
@@ -98,11 +106,16 @@ function concernsOf(rows: Row[]): Pick<Look, 'destinations' | 'concerns' | 'ends
 /** Whom the events are about that concern anybody who is linked; null: that is not known. */
 function subjectsOf(rows: Row[], isLinked: (destinationId: string) => boolean): Subject[] | null {
   if (rows.length === manyEvents) return null
-  const felt = rows.filter(({ destinations }) => destinations?.some(isLinked) ?? true)
+  const felt = rows.filter(({ destinations }) => !destinations || isAny(destinations, isLinked))
   if (felt.some(({ destinations, subjects }) => !destinations || !subjects)) return null
   const named = felt.flatMap(({ subjects }) => subjects ?? [])
   const each = new Map(named.map((subject) => [`${subject.kind} ${subject.id}`, subject]))
   return each.size > manySubjects ? null : [...each.values()]
+}
+
+function isAny(ids: ReadonlySet<string>, is: (id: string) => boolean): boolean {
+  for (const id of ids) if (is(id)) return true
+  return false
 }
 
 function changedIn(changes: Changes | null): Look['changed'] {

@@ -1,18 +1,33 @@
-/** Tells the database now and then that an instance is heard of, so that a restart knows it too. */
+/**
+ * Tells the database now and then that an instance is heard of, so that a restart knows it too. A
+ * thousand that come back at once are a few transactions.
+ */
 import type { ConnectorActor } from '../call.ts'
-import { markEveryMs, markHeard, markLeft } from '../connectors.ts'
+import { type Heard, markEveryMs, markHeard, markLeft } from '../connectors.ts'
 import type { Database } from '../db/database.ts'
+import { Batches } from '../db/batches.ts'
 import { fromDatabase } from '../db/errors.ts'
 import type { Receipt } from './receipt.ts'
 import { log } from '../wire/log.ts'
 
+/** The lock of a destination's row is held for as long as all of these take. */
+const mostAtOnce = 500
+
 export class Marks {
   readonly #db: Database
   readonly #clock: () => Date
+  readonly #batches: Batches<Heard, void>
 
   constructor(db: Database, clock: () => Date) {
     this.#db = db
     this.#clock = clock
+    this.#batches = new Batches(
+      async (heard) => {
+        await markHeard(db, heard)
+        return () => {}
+      },
+      { most: mostAtOnce },
+    )
   }
 
   /** Never rejects: who cannot be marked is heard of all the same. */
@@ -22,11 +37,17 @@ export class Marks {
     if (at.getTime() - markedAt.getTime() < markEveryMs(leaseSeconds)) return
     receipt.markedAt = at
     try {
-      await markHeard(this.#db, actor, { instance, via, at, leaseSeconds })
+      const destination = { id: actor.destinationId, name: actor.destinationName }
+      await this.#batches.ask({ destination, instance, via, at, leaseSeconds })
     } catch (thrown) {
       const facts = { destination: actor.destinationName, error: fromDatabase(thrown) }
       log('warn', 'a connector was not marked as heard of', facts)
     }
+  }
+
+  /** Settles when all is written. */
+  idle(): Promise<void> {
+    return this.#batches.idle()
   }
 
   /** Never rejects. */

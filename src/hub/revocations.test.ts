@@ -12,7 +12,7 @@ import type { Access } from '../wire/access.ts'
 const start = Date.parse('2026-01-01T00:00:00Z')
 const at = (seconds: number): Date => new Date(start + seconds * 1000)
 const event = (number: number, kind: string, seconds: number, destinations?: string[]): Found => {
-  return { number, kind, at: at(seconds), destinations: destinations ?? ['prod'] }
+  return { number, kind, at: at(seconds), destinations: new Set(destinations ?? ['prod']) }
 }
 const head = (revision: number) =>
   ({ epoch: 'e', revision, leaseSeconds: 60, onLeaseEnd: 'cut' }) as Access

@@ -49,7 +49,7 @@ export class Revocations {
     if (this.#epoch !== epoch) this.#recent = []
     this.#epoch = epoch
     this.#upTo = revision
-    const felt = events.filter(({ destinations }) => destinations?.length !== 0)
+    const felt = events.filter(({ destinations }) => destinations?.size !== 0)
     if (felt.length > 0) this.#recent = [...this.#recent, ...felt].slice(-keptEvents)
   }
 
@@ -78,6 +78,6 @@ export class Revocations {
     const first = this.#recent.findLastIndex(({ number }) => number <= revision) + 1
     return this.#recent
       .slice(first)
-      .filter(({ destinations }) => destinations?.includes(destinationId) ?? true)
+      .filter(({ destinations }) => destinations?.has(destinationId) ?? true)
   }
 }

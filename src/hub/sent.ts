@@ -1,5 +1,5 @@
 /** What a connector was sent last: the base of the next delta. */
-import { toldSince } from '../access.ts'
+import { toldSince } from '../entries.ts'
 import type { Look } from './look.ts'
 import type { Access, AccessHead, Delta } from '../wire/access.ts'
 import { Ledger } from '../wire/ledger.ts'
@@ -15,7 +15,7 @@ export class Sent {
     const { users: _, groups: _groups, grants: _grants, ...head } = access
     this.head = head
     this.#ledger = new Ledger(access)
-    this.#toldSince = toldSince(head.destination.id, now).getTime()
+    this.#toldSince = toldSince(head.destination.id, now)
     this.#since = access.revision
   }
 
@@ -35,7 +35,7 @@ export class Sent {
 
   /** What ended long ago is to be forgotten, on both ends. */
   isAged(now: Date): boolean {
-    return this.#toldSince !== toldSince(this.head.destination.id, now).getTime()
+    return this.#toldSince !== toldSince(this.head.destination.id, now)
   }
 
   /** Says the same as `before`, and need not be sent. */

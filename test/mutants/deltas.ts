@@ -7,23 +7,32 @@ const taken = 'connector/link/link.test.ts'
 const changes = breaksOf('src/changes.ts', told, [
   {
     name: 'R5: a group that comes or goes is told without its members',
-    old: `    if (kind === 'group' && isHere !== wasHere) return null\n`,
+    old: `    if (subject.kind === 'group' && isHere !== wasHere) return null\n`,
     new: ``,
   },
+])
+
+const entries = breaksOf('src/entries.ts', 'src/access.test.ts', [
   {
-    name: 'R5: a delta lets a disabled user in',
-    old: `and(inArray(t.users.id, ids), isNull(t.users.disabledAt))`,
-    new: `inArray(t.users.id, ids)`,
+    name: 'R5: Access lets a disabled user in',
+    old: `and(anyOf(t.users.id, users), isNull(t.users.disabledAt))`,
+    new: `anyOf(t.users.id, users)`,
   },
   {
     name: 'R5: a delta names groups that have no grant there',
-    old: `person.groups.filter((group) => granted.has(group))`,
+    old: `person.groups.filter((group) => here.has(group))`,
     new: `person.groups`,
+    tests: [told],
   },
   {
-    name: 'R5: a delta leaves an ended session out',
-    old: `person.ended.filter(({ at }) => at > since)`,
-    new: `person.ended.slice(1)`,
+    name: 'R5: Access leaves an ended session out',
+    old: `at !== null && at.getTime() > since).map`,
+    new: `at !== null && at.getTime() > since).slice(1).map`,
+  },
+  {
+    name: 'P2: Access tells for ever what ended long ago',
+    old: `at !== null && at.getTime() > since)`,
+    new: `at !== null && since > 0)`,
   },
 ])
 
@@ -130,4 +139,4 @@ const held = [
   ]),
 ]
 
-export const ofDeltas: Mutant[] = [...changes, ...subjects, ...links, ...sent, ...held]
+export const ofDeltas: Mutant[] = [...changes, ...entries, ...subjects, ...links, ...sent, ...held]

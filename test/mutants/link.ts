@@ -85,11 +85,22 @@ const hub = breaksOf('src/hub/hub.ts', 'src/epoch.test.ts', [
     new: `last?.epoch === epoch && revision < 0`,
     hangs: true,
   },
+])
+
+const keys = breaksOf('src/hub/open-links.ts', 'src/hub/keys.test.ts', [
   {
     name: 'L11: the link of a key that has ended stays open',
     old: `link.keyStands(ends.get(link.keyId))`,
     new: `link.keyStands(ends.get(link.keyId) ?? null)`,
-    tests: ['src/hub/hub.test.ts'],
+    hangs: true,
+  },
+])
+
+const endings = breaksOf('src/hub/look.ts', 'src/hub/keys.test.ts', [
+  {
+    name: 'L11: an event that ends a key is taken for one about a user',
+    old: `if (!subjects?.length) endingAt.add(id)`,
+    new: `if (subjects === null) endingAt.add(id)`,
     hangs: true,
   },
 ])
@@ -149,6 +160,6 @@ const roles = breaksOf('connector/cluster/roles.ts', 'connector/cluster/roles.te
 ])
 
 export const ofTheLink: Mutant[] = [
-  ...[...enforcer, ...poll, ...serversEnd, ...hub, ...pollAnswer],
+  ...[...enforcer, ...poll, ...serversEnd, ...hub, ...keys, ...endings, ...pollAnswer],
   ...[...bindings, ...roles],
 ]
