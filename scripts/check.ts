@@ -35,8 +35,12 @@ type Result = Counts & { name: string }
 type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
-/** Every test of the server, every journey and the model run; the others never open a database. */
-const meetsStore = /^src\/(?!wire\/|db\/(?!conformance))|^test\/(journeys\/|model\/model)/
+/**
+ * Every test of the server, the model run, and every journey but those that are about what is
+ * behind a connector, or about the disk under PGlite; the others never open a database.
+ */
+const meetsStore =
+  /^src\/(?!wire\/|db\/(?!conformance))|^test\/(journeys\/(?!cluster-gone|disk|rotation|undone)|model\/model)/
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts =

@@ -41,13 +41,13 @@ const splice = [
   ...breaksOf('connector/splice/proxy.ts', bounded, [
     {
       name: 'R1: a request is carried on before it is held, and judged but once',
-      old: `    const held = new Held({ caller, place, admitted, streams, most })
+      old: `    const held = new Held({ caller, place, admitted, streams, most, beforeBytes })
     const close = this.records.open({ id, head, upgrade, admitted, address })
     const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
     try {
       this.#judgeAgain(admitted)`,
       new: `    await new Promise((later) => setTimeout(later, 2_500))
-    const held = new Held({ caller, place, admitted, streams, most })
+    const held = new Held({ caller, place, admitted, streams, most, beforeBytes })
     const close = this.records.open({ id, head, upgrade, admitted, address })
     const ended: Pick<Ended, 'error' | 'leftBy'> = { error: null, leftBy: null }
     try {`,
@@ -71,16 +71,16 @@ const told = [
       new: ``,
     },
   ]),
-  ...breaksOf('src/changes.ts', bounded, [
+  ...breaksOf('src/entries.ts', bounded, [
     {
       name: 'P2: an ended session is dropped before its tokens are over',
-      old: `person.ended.filter(({ at }) => at > since)`,
-      new: `person.ended.filter(({ at }) => at < since)`,
+      old: `at.getTime() > since)`,
+      new: `at.getTime() < since)`,
     },
     {
       name: 'R5: who is disabled stands by their access key',
-      old: `and(inArray(t.users.id, ids), isNull(t.users.disabledAt))`,
-      new: `inArray(t.users.id, ids)`,
+      old: `and(anyOf(t.users.id, users), isNull(t.users.disabledAt))`,
+      new: `anyOf(t.users.id, users)`,
     },
   ]),
   ...breaksOf('src/groups.ts', bounded, [
