@@ -219,6 +219,21 @@ test('an answer that is cut short is seen to be', async (t) => {
   }
 })
 
+test('D5: chunks that can not be read are told to a caller who has nothing of the answer yet', async (t) => {
+  const { dial, recorder, signer } = await world(t)
+  recorder.answer = (connection) => connection.send(`${chunkedHead}zz\r\n`)
+  const told = await dial()
+  told.send(requestOf(signer.token('u-ana')))
+  assert.match(await told.toEnd(), /^HTTP\/1\.1 502 [^]*sent what is no answer/)
+  // Whoever has a part of it gets no more, and nothing that could be taken for the rest.
+  recorder.answer = (connection) => connection.send(chunkedHead + chunk('part'))
+  const cut = await dial()
+  cut.send(requestOf(signer.token('u-ana')))
+  await cut.until('part')
+  recorder.connections.at(-1)?.send('zz\r\n')
+  assert.equal(await cut.toEnd(), chunkedHead + chunk('part'))
+})
+
 test('a caller who goes away takes the API server connection along', async (t) => {
   const { dial, recorder, signer, streams } = await world(t)
   for (const leave of [(one: Tape) => one.socket.destroy(), (one: Tape) => one.socket.end()]) {
