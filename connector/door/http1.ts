@@ -5,6 +5,7 @@
  * for the end of a line, joins folded lines, and prefers one of two lengths. So whatever has more
  * than one reading is refused here, never repaired, and what passes is written anew (rewrite.ts).
  */
+import { fieldName } from './field-name.ts'
 import { Refusal } from '../status.ts'
 import { checkTarget } from './target.ts'
 
@@ -36,7 +37,6 @@ export const maxHeadBytes = 64 * 1024
 const maxFields = 200
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^ ]+) HTTP\/([0-9])\.([0-9])$/
 // eslint-disable-next-line no-control-regex
 const badBreak = /(?<!\r)\n|\r[^\n]|\0/
@@ -138,7 +138,7 @@ export function readFields(lines: string[], allowed: RegExp): Field[] {
     // A line that begins with a space continues the one before (obs-fold) or hides a header.
     const colon = line.indexOf(':')
     const written = line.slice(0, colon)
-    const name = colon < 1 ? null : nameOf(written)
+    const name = colon < 1 ? null : fieldName(written)
     if (name === null) throw badRequest('a header has no proper name')
     const value = trimmed(line, colon + 1)
     if (!allowed.test(value)) {
@@ -147,21 +147,6 @@ export function readFields(lines: string[], allowed: RegExp): Field[] {
     return { name, written, value }
   })
 }
-
-/** The name in lower case; null: it is none. All programs together know a few dozen. */
-function nameOf(written: string): string | null {
-  const known = names.get(written)
-  if (known !== undefined) return known
-  if (!token.test(written)) return null
-  const name = written.toLowerCase()
-  if (names.size < maxNames && name.length <= maxNameBytes) names.set(written, name)
-  return name
-}
-
-/** Bounded, as strangers choose them. */
-const names = new Map<string, string>()
-const maxNames = 1_000
-const maxNameBytes = 64
 
 /** RFC 9112 section 6.3, with every case of doubt refused. */
 export function framingOf(fields: Field[]): Framing {
