@@ -8,7 +8,10 @@ export type Answered = {
   /** What the API server sends at once, and whether it then ends. */
   answer: string
   ends: boolean
-  /** All that the caller gets: these bytes, a part of them that is seen to be one, or a refusal. */
+  /**
+   * All that the caller gets: these bytes, a refusal, or (`part`) a part of them that is seen to be
+   * one; a refusal in its place, where nothing of them has been passed on yet.
+   */
   caller: { kind: 'bytes'; text: string } | { kind: 'part'; of: string } | { kind: 'refused' }
   /** Whether the API server's connection may carry ana's next request. */
   isKept: boolean
