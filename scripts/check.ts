@@ -36,11 +36,21 @@ type Where = { on: string; env: NodeJS.ProcessEnv }
 type Store = 'pglite' | 'postgres'
 
 /**
- * Every test of the server, the model run, and every journey but those that are about what is
- * behind a connector, or about the disk under PGlite; the others never open a database.
+ * Every test of the server, and every journey but those that are about what is behind a connector,
+ * or about the disk under PGlite; the others never open a database.
  */
 const meetsStore =
   /^src\/(?!wire\/|db\/(?!conformance))|^test\/(journeys\/(?!cluster-gone|disk|rotation|undone)|model\/model)/
+
+/** They take minutes: on each runtime and on each store, and not on each of the four pairs. */
+const takesLong = /^test\/(journeys\/(links|storm|suspended)|model\/model)/
+
+function isFor(file: string, { runtime, store }: Pick<Pass, 'runtime' | 'store'>): boolean {
+  if (store === 'postgres' && !meetsStore.test(file)) return false
+  // Alone, or on one store: as the command line says.
+  const isPair = stores.length === 2 && runtimes.length === 2
+  return !isPair || !takesLong.test(file) || (runtime === 'bun') === (store === 'postgres')
+}
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
 const usesAgreedPorts =
@@ -120,7 +130,7 @@ async function secrets(): Promise<Result> {
 function passes(): Pass[] {
   return stores.flatMap((store) => {
     return runtimes.map((runtime) => {
-      const files = testFiles().filter((file) => store === 'pglite' || meetsStore.test(file))
+      const files = testFiles().filter((file) => isFor(file, { runtime, store }))
       return { runtime, store, files }
     })
   })
