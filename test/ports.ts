@@ -13,12 +13,16 @@ const blockSize = 100
 
 let block: Promise<Iterator<number>> | null = null
 
-/** A port that nobody listens at, and that no other process of the tests is given. */
+/**
+ * A port that nobody listens at, and that no other process of the tests is given: of `host` where
+ * that is an address in brackets; of names, this machine's own.
+ */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const address = /^\[(.*)\]$/.exec(host)?.[1] ?? '127.0.0.1'
   block ??= claim()
   const ports = await block
   for (let next = ports.next(); !next.done; next = ports.next()) {
-    const probe = await listen(next.value, host)
+    const probe = await listen(next.value, address)
     if (!probe) continue
     await new Promise((resolve) => probe.close(resolve))
     return next.value
@@ -51,9 +55,12 @@ async function claim(): Promise<Iterator<number>> {
 
 /** null: somebody listens there. */
 async function listen(port: number, host = '127.0.0.1'): Promise<Server | null> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', () => resolve(null))
-    server.listen(port, host.replace(/^\[(.*)\]$/, '$1'), () => resolve(server))
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(null)
+      else reject(error)
+    })
+    server.listen(port, host, () => resolve(server))
   })
 }
