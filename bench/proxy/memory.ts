@@ -11,7 +11,7 @@ import { Deadlines } from '../../connector/deadlines.ts'
 import { Door } from '../../connector/door/door.ts'
 import { accessTo, renew, requestOf, Signer } from '../../connector/fixtures.ts'
 import { Proxy } from '../../connector/splice/proxy.ts'
-import { Side } from '../../connector/splice/splice.ts'
+import { Side } from '../../connector/splice/side.ts'
 import { Streams } from '../../connector/streams.ts'
 
 const perBatch = 2_000

@@ -12,7 +12,7 @@ const pin: Pin = {
   server: 'https://infra.example.com',
   session: 's-1',
   configFolder: null,
-  own: { command: '/usr/local/bin/infra', args: [] },
+  own: { command: '/somewhere/infra', args: [] },
 }
 const other: Pin = { ...pin, server: 'https://other.example.org:8443', session: 's-9' }
 const first: Current = { kind: 'first' }
@@ -65,7 +65,7 @@ test('a destination becomes a cluster, a user that runs infra, and a context', (
         user: {
           exec: {
             apiVersion: 'client.authentication.k8s.io/v1',
-            command: '/usr/local/bin/infra',
+            command: '/somewhere/infra',
             args: [
               'tokens',
               'create',
@@ -100,8 +100,8 @@ test('a checkout is started by its runtime and script, and a folder of sessions 
     'create',
   ])
   assert.deepEqual(fieldOf(exec, 'env'), [{ name: 'INFRA_CONFIG_DIR', value: '/etc/infra' }])
-  assert.deepEqual(ownCommand('/usr/local/bin/infra', '/$bunfs/root/infra'), {
-    command: '/usr/local/bin/infra',
+  assert.deepEqual(ownCommand('/somewhere/infra', '/$bunfs/root/infra'), {
+    command: '/somewhere/infra',
     args: [],
   })
 })

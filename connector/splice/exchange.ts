@@ -4,7 +4,9 @@ import type { AnswerHead } from './answer.ts'
 import { askedOf, mayTakeLong } from './asked.ts'
 import { answerBody, requestBody } from './body.ts'
 import { valuesOf, type Head } from '../door/http1.ts'
-import { Gone, headInHand, pass, passAll, readHead, splice, type Side } from './splice.ts'
+import { headInHand, readHead } from './heads.ts'
+import { Gone, type Side } from './side.ts'
+import { pass, passAll, splice } from './splice.ts'
 import { Refusal } from '../status.ts'
 
 export type Exchange = {

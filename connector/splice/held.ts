@@ -1,7 +1,7 @@
 /** A stream from the door to its end, and the two connections that end with it. */
 import type { Admitted } from '../door/door.ts'
 import type { Place } from './places.ts'
-import { Gone, type Side } from './splice.ts'
+import { Gone, type Side } from './side.ts'
 import { Refusal } from '../status.ts'
 import type { Stream, Streams } from '../streams.ts'
 import type { Upstream, UpstreamPool } from './upstream.ts'

@@ -6,7 +6,7 @@ import tls from 'node:tls'
 import { plainAnswer, Tape } from '../far-ends.fixtures.ts'
 import { accessTo, grantOf, requestOf, user, world, type World } from '../fixtures.ts'
 import { defaultLimits } from './limits.ts'
-import { Side } from './splice.ts'
+import { Side } from './side.ts'
 
 const watching = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 const watchLine = 'GET /api/v1/pods?watch=true'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { requestOf, world, accessTo, grantOf, user } from '../fixtures.ts'
 import { endingOf, type Ended, Records, type StreamLog } from './records.ts'
-import { Gone } from './splice.ts'
+import { Gone } from './side.ts'
 import { Refusal } from '../status.ts'
 
 const admitted = { userId: 'u1', sessionId: 's1', email: 'ana@example.com' }

@@ -6,7 +6,7 @@
 import { askedOf, type Asked } from './asked.ts'
 import type { Admitted } from '../door/door.ts'
 import type { Head } from '../door/http1.ts'
-import { Gone } from './splice.ts'
+import { Gone } from './side.ts'
 import { Refusal, type Log } from '../status.ts'
 
 /** Which streams get lines: each request, those that stay open, or none. */

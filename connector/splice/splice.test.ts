@@ -7,7 +7,9 @@ import type { Framing } from '../door/http1.ts'
 import { requestOf, world } from '../fixtures.ts'
 import { Refusal } from '../status.ts'
 import { answerBody } from './body.ts'
-import { headInHand, pass, readHead, Side } from './splice.ts'
+import { headInHand, readHead } from './heads.ts'
+import { Side } from './side.ts'
+import { pass } from './splice.ts'
 
 const piece = 'x'.repeat(64 * 1024)
 /** What the kernel's buffers of two connections may hold, and some; what is sent is far more. */

@@ -7,7 +7,7 @@
  */
 import tls from 'node:tls'
 import { throughProxy } from '../../src/wire/tunnel.ts'
-import { Side } from './splice.ts'
+import { Side } from './side.ts'
 import { Refusal } from '../status.ts'
 
 export type UpstreamTarget = {

@@ -11,7 +11,7 @@ import {
 import { HeldAccess } from '../../connector/access.ts'
 import { Door } from '../../connector/door/door.ts'
 import { Proxy } from '../../connector/splice/proxy.ts'
-import { Side } from '../../connector/splice/splice.ts'
+import { Side } from '../../connector/splice/side.ts'
 import { Streams } from '../../connector/streams.ts'
 import { answerOf, ApiServer, type Arrival, type Connection } from './api-server.ts'
 import type { Case } from './cases/case.ts'

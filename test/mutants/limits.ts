@@ -96,7 +96,7 @@ export const ofLimits: Mutant[] = [
   },
   {
     name: 'D11: small pieces wait without a bound',
-    file: 'connector/splice/splice.ts',
+    file: 'connector/splice/side.ts',
     old: ` || this.#queue.length >= maxQueuedPieces`,
     new: ``,
     tests: ['connector/splice/limits.test.ts'],

@@ -128,17 +128,12 @@ const exchanges = breaksOf('connector/splice/exchange.ts', upgradeTest, [
   },
 ])
 
-const sides = breaksOf('connector/splice/splice.ts', exchangeTest, [
+const sides = breaksOf('connector/splice/side.ts', exchangeTest, [
   {
     name: 'D5: bytes behind an answer are given to the next request',
     old: `return this.#queuedBytes > 0`,
     new: `return false`,
     hangs: true,
-  },
-  {
-    name: 'D5: what is behind a body passes with it',
-    old: `const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)`,
-    new: `const passed = bytes`,
   },
   {
     name: 'D11: a reader who stalls stalls nobody',
@@ -148,16 +143,26 @@ const sides = breaksOf('connector/splice/splice.ts', exchangeTest, [
   },
 ])
 
-const atOnce = breaksOf('connector/splice/splice.ts', 'connector/splice/splice.test.ts', [
-  {
-    name: 'D5: a head goes ahead of a body that is there and was not judged',
-    old: `if (before !== '' && !from.hasUnread) {`,
-    new: `if (before !== '') {`,
-  },
+const heads = breaksOf('connector/splice/heads.ts', 'connector/splice/splice.test.ts', [
   {
     name: 'D5: a head in hand takes what is behind it along',
     old: `  side.unread(bytes, Math.max(0, end))\n`,
     new: `  if (end < 0) side.unread(bytes)\n`,
+  },
+])
+
+const passing = breaksOf('connector/splice/splice.ts', 'connector/splice/splice.test.ts', [
+  {
+    name: 'D5: what is behind a body passes with it',
+    old: `const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)`,
+    new: `const passed = bytes`,
+    tests: [exchangeTest],
+  },
+
+  {
+    name: 'D5: a head goes ahead of a body that is there and was not judged',
+    old: `if (before !== '' && !from.hasUnread) {`,
+    new: `if (before !== '') {`,
   },
 ])
 
@@ -282,6 +287,6 @@ const tlsServer = breaksOf('connector/splice/listen.ts', 'connector/splice/liste
 ])
 
 export const ofTheSplice: Mutant[] = [
-  ...[...requests, ...answers, ...exchanges, ...sides, ...atOnce],
+  ...[...requests, ...answers, ...exchanges, ...sides, ...heads, ...passing],
   ...[...pool, ...proxy, ...held, ...places, ...tlsServer],
 ]
