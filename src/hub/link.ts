@@ -7,6 +7,7 @@ import { recordEndpoint } from './hello.ts'
 import type { Look } from './look.ts'
 import type { LostEvents } from './lost.ts'
 import type { Marks } from './marks.ts'
+import { Meeting } from './meeting.ts'
 import type { Receipt } from './receipt.ts'
 import type { Receipts } from './receipts.ts'
 import { Sent } from './sent.ts'
@@ -44,10 +45,7 @@ export class Link {
   readonly #parts: LinkParts
   /** Null until the connector has said hello: until then it is told nothing. */
   #receipt: Receipt | null = null
-  #hello: Hello | null = null
-  /** What the connector knew already was compared with what there is: until then, it waits. */
-  #isMet = false
-  #isAsking = false
+  #meeting: Meeting | null = null
   #sent: Sent | null = null
   /** The revision that Access was read at last. */
   #readAt = -1
@@ -78,7 +76,7 @@ export class Link {
 
   /** Until then it is told nothing, so that its key need not be looked at. */
   get hasGreeted(): boolean {
-    return this.#hello !== null
+    return this.#meeting !== null
   }
 
   /** Until when the key stands; null: for good; undefined: it does not. */
@@ -107,7 +105,7 @@ export class Link {
 
   /** Told of every look that concerns it, and of one at each of its pings. */
   looked(look: Look): void {
-    if (!this.#isMet || this.#isOver) return
+    if (!this.#meeting?.hasMet || this.#isOver) return
     if (look.at.getTime() >= this.#keyEndsAt) return this.#endByKey()
     const sent = this.#sent
     if (sent && sent.epoch !== look.epoch) return this.#leaveEpoch()
@@ -144,8 +142,8 @@ export class Link {
 
   #greet(hello: Hello): void {
     if (this.#receipt) return this.close(closing.badMessage, 'hello comes once')
-    const { actor, db, clock, receipts } = this.#parts
-    this.#hello = hello
+    const { actor, db, clock, receipts, ahead } = this.#parts
+    this.#meeting = new Meeting(actor, hello, ahead)
     this.#receipt = receipts.link(actor.destinationId, hello.instance, hello)
     const facts = { destination: actor.destinationName, instance: hello.instance }
     log('info', 'a connector is linked', { ...facts, version: hello.version })
@@ -177,28 +175,13 @@ export class Link {
     }
   }
 
-  /**
-   * Whoever knows a later revision of this very epoch saw what the database has lost: it would take
-   * all that is sent for old. `look` began after the hello, so it knows all that was sent before.
-   */
   async #compare(look: Look): Promise<void> {
-    if (this.#isMet || this.#isOver || !this.#hello || this.#isAsking) return
-    const { epoch, revision } = this.#hello
-    if (epoch === look.epoch && revision !== null && revision > look.revision) {
-      return this.#sayAhead(revision, look)
-    }
-    this.#isMet = true
-    this.looked(look)
-  }
-
-  async #sayAhead(revision: number, look: Look): Promise<void> {
-    this.#isAsking = true
-    try {
-      const isBelieved = await this.#parts.ahead(this.#parts.actor, revision, look)
-      if (!isBelieved) return this.close(closing.badMessage, 'a revision that never was')
-    } finally {
-      this.#isAsking = false
-    }
+    const meeting = this.#isOver ? null : this.#meeting
+    const found = meeting?.judge(look)
+    if (found === 'met') return this.looked(look)
+    if (!meeting || found !== 'ahead') return
+    const isBelieved = await meeting.claim(look)
+    if (!isBelieved) return this.close(closing.badMessage, 'a revision that never was')
     // In the new epoch, nobody is ahead.
     await this.#compare(await this.#parts.look())
   }
