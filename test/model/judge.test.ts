@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Entry, Happened, Of } from './history.ts'
-import { judge, type Segment, silencesOf } from './judge.ts'
+import { judge } from './judge.ts'
 import { apply, copyOf, listsOf, nothing, startSession, type State } from './model.ts'
+import { type Segment, silencesOf } from './timeline.ts'
 
 const admin = { kind: 'user', id: 'root', name: 'root@example.com' }
 const event = (number: number, kind: string, detail: Record<string, unknown>): Happened => ({
