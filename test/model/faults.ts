@@ -1,7 +1,8 @@
 /** What goes wrong, by chance: one thing at a time for each whom it strikes, and put right again. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from './random.ts'
-import type { Connector, World } from './world.ts'
+import type { Connector } from './connector.ts'
+import type { World } from './world.ts'
 
 const weights = {
   swallow: 10,

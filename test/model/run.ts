@@ -8,20 +8,15 @@ import { Callers } from './callers.ts'
 import { Driver, type Memory } from './driver.ts'
 import type { Ends } from './ends.ts'
 import { Faults } from './faults.ts'
-import { type Entry, History, type Lists } from './history.ts'
+import { type Entry, History } from './history.ts'
 import { judge } from './judge.ts'
 import type { Segment, Stream } from './timeline.ts'
-import { covers, groupsOf, nothing, sorted, type State } from './model.ts'
-import { wish } from './plan.ts'
+import { Making } from './making.ts'
+import { nothing, type State } from './model.ts'
+import { Quiet } from './quiet.ts'
+import { receipts } from './receipts.ts'
 import { Random } from './random.ts'
-import {
-  destinations,
-  type Replica,
-  replicas,
-  type StoreKind,
-  usualLeaseSeconds,
-  World,
-} from './world.ts'
+import { destinations, type StoreKind, usualLeaseSeconds, World } from './world.ts'
 
 export type Phase =
   | { what: 'storm'; seconds: number; longOutage?: string }
@@ -50,13 +45,8 @@ export type Report = {
   historyPath: string
 }
 
-const first = { users: 6, groups: 3, grants: 12, keys: 8, logins: 2 }
-const strictLeaseSeconds = 15
-const mostStrictSeconds = 16
 /** For all that may take a while on a machine that is busy, by the tolerance of the run. */
 const settleMs = 6_000
-/** The server’s clock may have been set: its connectors know with the next beat. */
-const lockedOutMs = 2_000
 /** How long one that is gone goes on to try with the tokens it has. */
 const lastTriesMs = 12_000
 
@@ -69,6 +59,8 @@ export class Run {
   readonly #world: World
   readonly #driver: Driver
   readonly #faults: Faults
+  readonly #making: Making
+  readonly #quiet: Quiet
   #base: State = nothing()
   #begunAt = 0
   #carried: Stream[] = []
@@ -87,6 +79,8 @@ export class Run {
     this.#world = made.world
     this.#driver = made.driver
     this.#faults = new Faults(made.world, made.random.branch())
+    this.#making = new Making(made)
+    this.#quiet = new Quiet(made, parts.tolerance)
     this.report = {
       ...{ wrong: [], checks: new Map(), ops: made.driver.ops, faults: this.#faults.counts },
       ...{ acknowledgedMs: [], cutMs: [], callers: made.callers.counts },
@@ -145,76 +139,11 @@ export class Run {
 
   async #begin(): Promise<void> {
     this.#begunAt = this.#history.now
-    for (const name of destinations) await this.#makeDestination(name)
-    const random = this.#random.branch()
-    const wanted: [string, number][] = [
-      ['add user', first.users],
-      ['add group', first.groups],
-      ['add key', first.keys],
-      ['log in', first.logins],
-      ['join', first.users],
-      ['grant', first.grants],
-    ]
-    for (const [what, count] of wanted) {
-      const made = Array.from({ length: count }, () => this.#make(random, what))
-      await Promise.all(made)
-      await this.#within('the events are read', () => this.#isRead())
-    }
-    await this.#settle('begin')
-  }
-
-  /** Something of this kind; what two think of at once is refused to one of them. */
-  async #make(random: Random, what: string): Promise<void> {
-    for (let tries = 0; tries < 1_000; tries += 1) {
-      const next = wish(random, this.#driver.state, this.#bounds())
-      if (next?.what === what) return void (await this.#driver.grantWish(next))
-    }
-  }
-
-  async #makeDestination(name: string): Promise<void> {
-    const { admin } = this.#driver
-    const made = { id: '', accessKey: '' }
-    await this.#driver.perform('add destination', {
-      ...{ event: 'destination.created', about: [name] },
-      act: async () => {
-        const { id, accessKey, revision } = await admin.destinations.create({ name })
-        Object.assign(made, { id, accessKey })
-        return { revision, about: [id] }
-      },
+    for (const name of destinations) await this.#making.destination(name)
+    await this.#making.people(this.#random.branch(), () => {
+      return this.#within('the events are read', () => this.#isRead())
     })
-    const edit = name === 'keeping' ? { onLeaseEnd: 'keep' as const } : {}
-    if (name !== 'usual') {
-      const words = { destination: made.id, leaseSeconds: strictLeaseSeconds, ...edit }
-      await this.#driver.perform('edit lease', {
-        ...{ event: 'destination.updated', about: [made.id] },
-        act: () => admin.destinations.update(words),
-      })
-    }
-    const { id: destination, accessKey } = made
-    for (const replica of replicas.filter((each) => each.destination === name)) {
-      await this.#place(replica, { destination, accessKey })
-    }
-  }
-
-  async #place(replica: Replica, made: { destination: string; accessKey: string }): Promise<void> {
-    const there = this.#world.connectors.get(replica.name)
-    const connector = there ?? (await this.#world.addConnector(replica, made))
-    if (there) {
-      await there.kill()
-      there.beside(made)
-      this.#callers.leave(there.name)
-    }
-    connector.start()
-    for (const credential of this.#driver.credentials.values()) {
-      this.#callers.come(credential, connector.door)
-    }
-  }
-
-  #bounds() {
-    const leases = [...this.#driver.state.destinations.values()]
-      .filter(({ name }) => name !== 'usual')
-      .map(({ id }) => ({ destination: id, most: mostStrictSeconds }))
-    return { leases, canLogIn: (email: string) => this.#driver.canLogIn(email) }
+    await this.#settle('begin')
   }
 
   async #storm({ seconds, longOutage }: Extract<Phase, { what: 'storm' }>): Promise<void> {
@@ -287,55 +216,24 @@ export class Run {
       act: () => this.#driver.admin.destinations.delete(id),
     })
     await this.#within('the events are read', () => this.#isRead())
-    await this.#areCut()
-    await this.#makeDestination(name)
+    await this.#quiet.areCut()
+    await this.#making.destination(name)
     await this.#settle('replace')
   }
 
   async #lane(over: AbortSignal, weather: 'storm' | 'calm'): Promise<void> {
     const random = this.#random.branch()
+    const asked = { driver: this.#driver, history: this.#history, world: this.#world }
     while (!over.aborted) {
-      const op = await this.#change(random)
+      const op = await this.#making.change(random)
       const number = op?.outcome === 'acknowledged' ? op.number : null
       if (number !== null && op) {
-        if (weather === 'calm') await this.#receipts(op.at, number, 2 * this.#parts.tolerance)
-        else if (random.isLucky(0.4)) await this.#receipts(op.at, number, 1)
+        if (weather === 'calm') await receipts(asked, op.at, number, 2 * this.#parts.tolerance)
+        else if (random.isLucky(0.4)) await receipts(asked, op.at, number, 1)
       }
       const ms = random.between(20, 250)
       await pause(ms, undefined, { signal: over }).catch(() => {})
     }
-  }
-
-  /** The first wish that there is anything of; null where its user is busy. */
-  async #change(random: Random) {
-    for (let tries = 0; tries < 20; tries += 1) {
-      const next = wish(random, this.#driver.state, this.#bounds())
-      if (next) return this.#driver.grantWish(next)
-    }
-    return null
-  }
-
-  async #receipts(askedAt: number, number: number, waitSeconds: number): Promise<void> {
-    const { admin, state } = this.#driver
-    const there = [...state.destinations.keys()]
-    await Promise.all(
-      there.map(async (destination) => {
-        const asked = { destination, revision: number, waitSeconds: Math.min(60, waitSeconds) }
-        const receipt = await admin.destinations.receipt(asked).catch(() => null)
-        if (!receipt) return
-        const at = this.#history.now
-        const { enforced: isEnforced } = receipt
-        this.#history.add({ kind: 'receipt', at, askedAt, number, destination, isEnforced })
-        const heard = receipt.connectors.filter(({ link }) => link !== 'silent')
-        const beside = [...this.#world.connectors.values()].filter(
-          (each) => each.destination === destination,
-        )
-        const [only] = beside
-        if (!isEnforced || !only || beside.length > 1 || heard.length > 1) return
-        const { name: connector } = only
-        this.#history.add({ kind: 'enforced', at, connector, revision: number, isExact: false })
-      }),
-    )
   }
 
   async #following(over: AbortSignal): Promise<void> {
@@ -349,88 +247,11 @@ export class Run {
   async #settle(what: string, restored: Segment['restored'] = 'no'): Promise<void> {
     this.#callers.eager(false)
     for (const connector of this.#world.connectors.values()) connector.heal()
-    await this.#within('all is linked, and enforces all there is', () => this.#isSettled())
-    await this.#areCut()
-    await this.#knocks()
+    await this.#within('all is linked, and enforces all there is', () => this.#quiet.isSettled())
+    await this.#quiet.areCut()
+    await this.#quiet.knocks()
     this.#judge(what, restored)
     this.#callers.eager(true)
-  }
-
-  async #isSettled(): Promise<boolean> {
-    const { admin } = this.#driver
-    await this.#driver.follow()
-    const { number } = this.#driver.state
-    const there = await admin.destinations.list()
-    for (const { id, name, linked } of there) {
-      if (linked !== replicas.filter((each) => each.destination === name).length) return false
-      const receipt = await admin.destinations.receipt({ destination: id, revision: number })
-      if (!receipt.enforced) return false
-    }
-    const lists = await this.#lists()
-    await this.#driver.follow()
-    if (this.#driver.state.number !== number) return false
-    this.#history.add({ kind: 'settled', at: this.#history.now, number, lists })
-    return true
-  }
-
-  async #lists(): Promise<Lists> {
-    const { admin } = this.#driver
-    const [users, groups, grants, keys, sessions, places] = [
-      await admin.users.list(),
-      await admin.groups.list(),
-      await admin.grants.list(),
-      await admin.keys.list(),
-      await admin.sessions.list(),
-      await admin.destinations.list(),
-    ]
-    return sorted({
-      users: users.map(({ id, email, disabled }) => `${id} ${email} ${disabled}`),
-      groups: groups.map(({ id, name, members }) => `${id} ${name} ${members.join(',')}`),
-      grants: grants.map(
-        ({ id, subject, destination, namespace, role }) =>
-          `${id} ${subject.id} ${destination.id} ${namespace} ${role}`,
-      ),
-      keys: keys.flatMap(({ id, name, user }) => (user === null ? [] : [`${id} ${name} ${user}`])),
-      sessions: sessions.map(({ id, user }) => `${id} ${user}`),
-      destinations: places.map(({ id, name }) => `${id} ${name}`),
-    })
-  }
-
-  /** What is open and covered no more ends; where it does not, the judge will say so. */
-  async #areCut(): Promise<void> {
-    const isLeft = () => this.#callers.open.some((stream) => !covers(this.#driver.state, stream))
-    const until = this.#history.now + 1_000 * this.#parts.tolerance
-    while (isLeft() && this.#history.now < until) await pause(20)
-  }
-
-  /** Everybody at every door: who has access until they are in, the others once. */
-  async #knocks(): Promise<void> {
-    const pairs = [...this.#driver.credentials.values()].flatMap((credential) =>
-      [...this.#world.connectors.values()].map(({ door }) => ({ credential, door })),
-    )
-    const until = this.#history.now + lockedOutMs * this.#parts.tolerance
-    const lane = async (): Promise<void> => {
-      for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
-        const { credential, door } = pair
-        const { destination, connector } = door
-        const { id: session, userId: user } = credential
-        const isExpected = () => {
-          const { state } = this.#driver
-          return !state.ended.has(session) && groupsOf(state, { user, destination }).size > 0
-        }
-        let knocked = await this.#callers.knock(credential, door)
-        while (!knocked.isIn && isExpected() && this.#history.now < until) {
-          await pause(200)
-          // What let them in may be over meanwhile.
-          await this.#driver.follow().catch(() => {})
-          knocked = await this.#callers.knock(credential, door)
-        }
-        const at = this.#history.now
-        const who = { connector, destination, user, session }
-        this.#history.add({ kind: 'knock', at, ...who, ...knocked })
-      }
-    }
-    await Promise.all([lane(), lane(), lane(), lane()])
   }
 
   #judge(what: string, restored: Segment['restored']): void {
