@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { grantGroup } from '../../src/wire/access.ts'
 import { type Binding, type ClusterApi, isIntact } from './binding.ts'
@@ -232,7 +233,16 @@ test('that nothing is wrong is told once as well, and by nobody who has not look
 
 test('a binding that somebody touched is looked at without waiting for the minute', async (t) => {
   const { ask, objects, keep } = await cluster(t)
-  const { take, kept } = roles(t, ask, null, 3_600_000)
+  const answered = new EventEmitter()
+  const telling: ClusterApi = async (...asked) => {
+    const answer = await ask(...asked)
+    answered.emit('answer')
+    return answer
+  }
+  const until = async (isSo: () => boolean) => {
+    while (!isSo()) await once(answered, 'answer')
+  }
+  const { take, kept } = roles(t, telling, null, 3_600_000)
   take(access([['view', null]]))
   await until(() => objects.size === 1)
   keep(
@@ -242,7 +252,3 @@ test('a binding that somebody touched is looked at without waiting for the minut
   for (const _ of [1, 2, 3]) kept.touched()
   await until(() => objects.get(`${clusterRoleBindings}/infra:d1:view`)?.subjects.length === 1)
 })
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10))
-}
