@@ -1,27 +1,22 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { until } from '../../test/processes.ts'
 import { fakeServer } from '../testing/fake-server.ts'
 import { person } from '../testing/transcript.ts'
 import { openBrowser, webUrl } from './browser.ts'
 
-/** A browser that notes its arguments and its environment. */
+/**
+ * A browser that notes its arguments and its environment. The note is looked for again and again: a watched folder may change
+ * between the look and the watch, and one runtime then says nothing.
+ */
 function noting(folder: string): { command: string; noted: () => Promise<string> } {
   const [command, note] = [join(folder, 'my browser'), join(folder, 'note')]
   const script = `#!/bin/sh\n{ printf '%s\\n' "$@"; env; } > "${note}.part"\nmv "${note}.part" "${note}"\n`
   writeFileSync(command, script, { mode: 0o755 })
-  const noted = (): Promise<string> =>
-    new Promise((resolve) => {
-      const look = (): void => {
-        if (!existsSync(note)) return
-        watcher.close()
-        resolve(readFileSync(note, 'utf8'))
-      }
-      const watcher = watch(folder, look)
-      look()
-    })
-  return { command, noted }
+  const look = (): string | null => (existsSync(note) ? readFileSync(note, 'utf8') : null)
+  return { command, noted: () => until('the browser was opened', look) }
 }
 
 test('the address is one argument, whatever it holds, and no secret of the environment goes along', async (t) => {

@@ -1,12 +1,12 @@
 /** `infra login` as typed, against a server that answers by the wire's schemas. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { watch } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { until } from '../../test/processes.ts'
 import { fieldOf } from '../disk/unknown.ts'
 import { readSessions } from '../session.ts'
 import { testCa, testCertificate, testKey } from '../testing/certificates.ts'
@@ -29,13 +29,9 @@ function withBrowser(t: TestContext): { ana: Person; page: () => Promise<string>
   return { ana, page: () => written(path) }
 }
 
-/** What another process writes to `path`, once it has. */
-async function written(path: string): Promise<string> {
-  const changes = watch(dirname(path), { persistent: false, signal: AbortSignal.timeout(30_000) })[
-    Symbol.asyncIterator
-  ]()
-  for (let next = changes.next(); !existsSync(path); next = changes.next()) await next
-  return readFileSync(path, 'utf8')
+/** What another process writes to `path`, once it has. Watching the folder can miss it. */
+function written(path: string): Promise<string> {
+  return until('the page was opened', () => (existsSync(path) ? readFileSync(path, 'utf8') : null))
 }
 
 function sessionOf({ env }: Person, { url }: World): string | undefined {
