@@ -36,9 +36,9 @@ async function watches(go: string, proxy: Started): Promise<Figures> {
 }
 
 async function smallGets(go: string, proxy: Started): Promise<Figures> {
-  await load(go, proxy, 'small', { connections: 16, times: 12_000 })
+  await load(go, proxy, 'small', { connections: 16, times: 64_000 })
   const one = await load(go, proxy, 'small', { connections: 1, times: 3_000 })
-  const many = await load(go, proxy, 'small', { connections: 16, times: 16_000 })
+  const many = await load(go, proxy, 'small', { connections: 16, times: 32_000 })
   return {
     oneCpu: microsecondsOf(one),
     smallCpu: microsecondsOf(many),

@@ -24,6 +24,8 @@ const mostBytes = 16 * 1024 * 1024
 export class Cluster {
   readonly #server: ApiServer
   readonly #proxy: URL | null
+  /** The very same value for as long as nothing of it has changed: every request asks for it. */
+  #target: UpstreamTarget | null = null
 
   /** `env` says by which proxy it is reached; whoever names it in `NO_PROXY`, by none. */
   constructor(server: ApiServer, env: Environment = {}) {
@@ -48,14 +50,10 @@ export class Cluster {
 
   target(): UpstreamTarget {
     const { host, port, servername, ca, clientCertificate, credential } = this.#server
-    return {
-      host,
-      port,
-      ...(servername === null ? {} : { servername }),
-      tls: { ca: ca(), ...clientCertificate?.() },
-      proxy: this.#proxy,
-      credential,
-    }
+    const [tls, last] = [{ ca: ca(), ...clientCertificate?.() }, this.#target]
+    if (last && isSame(last.tls, tls)) return last
+    const name = servername === null ? {} : { servername }
+    return (this.#target = { host, port, ...name, tls, proxy: this.#proxy, credential })
   }
 
   /**
@@ -90,6 +88,10 @@ export class Cluster {
       outgoing.end()
     })
   }
+}
+
+function isSame(a: UpstreamTarget['tls'], b: UpstreamTarget['tls']): boolean {
+  return a.ca === b.ca && a.cert === b.cert && a.key === b.key
 }
 
 type Sent = { method: string; path: string; sent: string | null }

@@ -7,7 +7,8 @@
  */
 import type { PublicKey } from '../../src/wire/access.ts'
 import type { HeldAccess } from '../access.ts'
-import type { Head } from './http1.ts'
+import type { Field, Head } from './http1.ts'
+import { once } from './once.ts'
 import { refuseSpokenIdentity } from './spoken.ts'
 import type { NoLease, Standing } from '../standing.ts'
 import { Refusal } from '../status.ts'
@@ -51,8 +52,7 @@ export class Door {
    * @throws {Refusal} 400, 401, 403 or 503, with a sentence for whoever reads kubectl's output.
    */
   async admit(head: Head): Promise<Admitted> {
-    refuseSpokenIdentity(head.fields)
-    const { userId, sessionId } = this.#claims(bearerOf(head))
+    const { userId, sessionId } = this.#claims(tokenOf(head.fields))
     return admittedBy(this.#access, userId, sessionId)
   }
 
@@ -106,9 +106,15 @@ export function admittedBy(access: HeldAccess, userId: string, sessionId: string
 /** Who was let in last by a standing: the same again is the same value, and its lines are known. */
 const lastAdmitted = new WeakMap<Standing, Admitted>()
 
+/** The token of headers that say nothing else of identity. @throws {Refusal} */
+const tokenOf = once((fields: readonly Field[]) => {
+  refuseSpokenIdentity(fields)
+  return bearerOf(fields)
+})
+
 const bearerForm = /^Bearer ([A-Za-z0-9_.-]+)$/
 
-function bearerOf({ fields }: Head): string {
+function bearerOf(fields: readonly Field[]): string {
   const given = fields.filter(({ name }) => name === 'authorization')
   const [, token] = bearerForm.exec(given[0]?.value ?? '') ?? []
   if (given.length !== 1 || token === undefined) {

@@ -23,6 +23,7 @@ test('a request is read as it stands', () => {
   assert.deepEqual(head, {
     method: 'POST',
     target: '/api?a=b',
+    lines: '\r\nHost: a:6443\r\nX-A:  b c\t\r\nContent-Length: 12\r\n\r\n',
     fields: [
       { name: 'host', written: 'Host', value: 'a:6443' },
       { name: 'x-a', written: 'X-A', value: 'b c' },
@@ -79,6 +80,37 @@ test('D5: a head with more than one reading is refused', () => {
       JSON.stringify(text),
     )
   }
+})
+
+test('D5: the same headers are not read again, and everything else is', () => {
+  const before = withHost('X-A: b', 'Content-Length: 12')
+  const next = (text: string) => readRequest(text, before)
+  const same = next('POST /other HTTP/1.1\r\nHost: a\r\nX-A: b\r\nContent-Length: 12\r\n\r\n')
+  assert.deepEqual(same, { ...before, method: 'POST', target: '/other' })
+  assert.equal(same.fields, before.fields)
+  const other = next('GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\nContent-Length: 13\r\n\r\n')
+  assert.deepEqual(other.framing, { kind: 'length', length: 13 })
+  assert.deepEqual(before.framing, { kind: 'length', length: 12 })
+  for (const [text, status] of oddHeads) {
+    assert.equal(
+      statusOf(() => readRequest(text, withHost())),
+      status,
+      JSON.stringify(text),
+    )
+  }
+  for (const line of [
+    '',
+    'GET',
+    'GET //',
+    'GET / HTTP/1.1\r',
+    'GET /\n HTTP/1.1',
+    'GET /a\0 HTTP/1.1',
+  ])
+    assert.equal(
+      statusOf(() => readRequest(`${line}\r\nHost: a\r\n\r\n`, withHost())),
+      400,
+      JSON.stringify(line),
+    )
 })
 
 test('D5: what may be there once is refused twice', () => {

@@ -27,7 +27,9 @@ export type Framing =
 export type Head = {
   method: string
   target: string
-  fields: Field[]
+  /** All behind the first line, as it came: `fields` are what it says. */
+  lines: string
+  fields: readonly Field[]
   framing: Framing
   /** Whether the connection may carry another request after this one. */
   keepAlive: boolean
@@ -86,17 +88,28 @@ export function refuseEarly(bytes: Buffer, seen: number): void {
   if (line >= 0 && line + 2 > seen) readRequestLine(bytes.toString('latin1', 0, line))
 }
 
-/** Reads the head of a request, `text` being all of it with the blank line. */
-export function readRequest(text: string): Head {
+/**
+ * Reads the head of a request, `text` being all of it with the blank line. `before` is one that was
+ * read: most programs say the very same in every request, and the same bytes have the same reading.
+ */
+export function readRequest(text: string, before: Head | null = null): Head {
+  const end = text.indexOf('\r\n')
+  const lines = text.slice(end)
+  if (before?.lines === lines) {
+    const { method, target } = readRequestLine(text.slice(0, end))
+    const { fields, framing, keepAlive } = before
+    return { method, target, lines, fields, framing, keepAlive }
+  }
   const [first = '', ...rest] = linesOf(text)
   const { method, target } = readRequestLine(first)
   const fields = readFields(rest, ascii)
   refuseTwice(fields)
   checkHost(valuesOf(fields, 'host')[0])
-  return { method, target, fields, framing: framingOf(fields), keepAlive: !isClosing(fields) }
+  const [framing, keepAlive] = [framingOf(fields), !isClosing(fields)]
+  return { method, target, lines, fields, framing, keepAlive }
 }
 
-function refuseTwice(fields: Field[]): void {
+function refuseTwice(fields: readonly Field[]): void {
   const seen: string[] = []
   for (const { name } of fields) {
     if (!onlyOnce.has(name)) continue
@@ -105,14 +118,14 @@ function refuseTwice(fields: Field[]): void {
   }
 }
 
-export function valuesOf(fields: Field[], name: string): string[] {
+export function valuesOf(fields: readonly Field[], name: string): string[] {
   const values: string[] = []
   for (const field of fields) if (field.name === name) values.push(field.value)
   return values
 }
 
 /** The members of a header that is a comma-separated list, in lower case, over all its lines. */
-export function listOf(fields: Field[], name: string): string[] {
+export function listOf(fields: readonly Field[], name: string): string[] {
   const values = valuesOf(fields, name)
   // Most requests say nothing of most lists, and a dozen are asked for at each.
   if (values.length === 0) return values
@@ -120,7 +133,7 @@ export function listOf(fields: Field[], name: string): string[] {
   return all.map((member) => member.trim()).filter((member) => member !== '')
 }
 
-export function isClosing(fields: Field[]): boolean {
+export function isClosing(fields: readonly Field[]): boolean {
   return listOf(fields, 'connection').includes('close')
 }
 
@@ -149,7 +162,7 @@ export function readFields(lines: string[], allowed: RegExp): Field[] {
 }
 
 /** RFC 9112 section 6.3, with every case of doubt refused. */
-export function framingOf(fields: Field[]): Framing {
+export function framingOf(fields: readonly Field[]): Framing {
   const codings = valuesOf(fields, 'transfer-encoding')
   const lengths = valuesOf(fields, 'content-length')
   if (codings.length + lengths.length > 1) throw badRequest('the body has more than one length')

@@ -1,5 +1,6 @@
 /** The identity lines of a request to the API server: the lines an attacker needs. */
 import { fitsHeader, isReserved } from '../../src/wire/names.ts'
+import { once } from './once.ts'
 import { Refusal } from '../status.ts'
 
 export type Impersonated = Readonly<{
@@ -8,9 +9,6 @@ export type Impersonated = Readonly<{
   sessionId: string
   groups: readonly string[]
 }>
-
-/** Lines that were judged: nothing of whom they were written for can change. */
-const written = new WeakMap<Impersonated, string>()
 
 /**
  * The identity lines of a request to the API server, in wire form.
@@ -27,15 +25,7 @@ const written = new WeakMap<Impersonated, string>()
  * // 'Impersonate-User: ana@example.com\r\nImpersonate-Uid: u1\r\n'
  * // + 'Impersonate-Group: infra:role:view\r\nImpersonate-Extra-access.infra%2fsession: s1\r\n'
  */
-export function identityLines(impersonated: Impersonated): string {
-  const known = written.get(impersonated)
-  if (known !== undefined) return known
-  const lines = linesFor(impersonated)
-  written.set(impersonated, lines)
-  return lines
-}
-
-function linesFor({ email, userId, sessionId, groups }: Impersonated): string {
+export const identityLines = once(({ email, userId, sessionId, groups }: Impersonated): string => {
   if (groups.length === 0) throw new Refusal(403, 'no grant lets you into this cluster')
   return [
     line('Impersonate-User', email),
@@ -44,7 +34,7 @@ function linesFor({ email, userId, sessionId, groups }: Impersonated): string {
     // The API server reads keys percent-decoded: `access.infra/session`, which its audit log shows.
     line('Impersonate-Extra-access.infra%2fsession', sessionId),
   ].join('')
-}
+})
 
 /** What precedes the name of a role or a group that somebody chose. */
 const ourPrefix = /^infra:(?:role:|group:|namespace:[^:]*:)/

@@ -27,7 +27,7 @@ const connectionWords = new Set(['close', 'keep-alive', 'te', 'upgrade'])
 const bearerProtocol = 'bearer.authorization.k8s.io'
 
 /** @throws {Refusal} 400 */
-export function refuseSpokenIdentity(fields: Field[]): void {
+export function refuseSpokenIdentity(fields: readonly Field[]): void {
   for (const { name, written } of fields) {
     if (speaksOfIdentity(name)) throw new Refusal(400, `${written} is not taken: ${why}`)
   }

@@ -38,7 +38,7 @@ export function askedOf(
   const path = mark < 0 ? target : target.slice(0, mark)
   const [, old, namespace = null, kind = null, name = null, sub = null] =
     form.exec(unescaped(path)) ?? []
-  const parameters = parametersOf(mark < 0 ? '' : target.slice(mark + 1))
+  const parameters = ofLong.test(target) ? new URLSearchParams(target.slice(path.length + 1)) : none
   const isOldWatch = old !== undefined
   const watches = isOldWatch || isSet(parameters, 'watch')
   const verb = isOldWatch ? 'watch' : verbOf(method, { hasName: name !== null, watches })
@@ -52,9 +52,12 @@ export function askedOf(
   }
 }
 
-/** Most queries hold neither of the two that are asked for, however they may be escaped. */
-function parametersOf(query: string): URLSearchParams {
-  return /watch|follow|%/.test(query) ? new URLSearchParams(query) : none
+/** Most targets hold neither of the two words that make a request long, however they may be escaped. */
+const ofLong = /watch|follow|%/
+
+/** `askedOf(…).isLong`, which most targets answer at a glance. */
+export function isLong(head: Pick<Head, 'target' | 'method'>, upgrade: string | null): boolean {
+  return upgrade !== null || (ofLong.test(head.target) && askedOf(head, upgrade).isLong)
 }
 
 /** Whether its answer may be long in coming, or never begin, with nothing being wrong. */

@@ -5,6 +5,7 @@ import { askedOf, mayTakeLong } from './asked.ts'
 import { answerBody, requestBody } from './body.ts'
 import { valuesOf, type Head } from '../door/http1.ts'
 import { headInHand, readHead } from './heads.ts'
+import type { Patience, Wait } from './patience.ts'
 import { Gone, type Side } from './side.ts'
 import { pass, passAll, splice } from './splice.ts'
 import { Refusal } from '../status.ts'
@@ -17,8 +18,8 @@ export type Exchange = {
   lines: string
   /** The protocol that the caller asks to be upgraded to. */
   upgrade: string | null
-  /** How long an answer may be in coming to what is answered soon or never. */
-  answerMs: number
+  /** With how long an answer may be in coming to what is answered soon or never. */
+  patience: Patience
 }
 
 /** Which of the two connections may carry another request. */
@@ -72,19 +73,18 @@ class Sending {
   /** What the caller did wrong, if the body broke by that. */
   fault: Refusal | null = null
 
-  constructor(exchange: Exchange) {
-    const { caller, upstream, head, lines } = exchange
-    const body = requestBody(head.framing)
-    const isAtOnce = body.done && !upstream.isOver
-    const full = isAtOnce ? upstream.write(lines) : pass(caller, upstream, body, lines)
-    this.isDone = full === null
-    void full?.then(
-      () => (this.isDone = true),
-      (error: unknown) => {
-        if (error instanceof Refusal) this.fault = error
-        upstream.destroy()
-      },
-    )
+  constructor({ caller, upstream, head, lines }: Exchange) {
+    const failed = (error: unknown) => {
+      if (error instanceof Refusal) this.fault = error
+      upstream.destroy()
+    }
+    try {
+      const full = pass(caller, upstream, requestBody(head.framing), lines)
+      this.isDone = full === null
+      void full?.then(() => (this.isDone = true), failed)
+    } catch (error) {
+      failed(error)
+    }
   }
 }
 
@@ -94,19 +94,29 @@ class Sending {
  */
 class Waiting {
   fault: Refusal | null = null
-  readonly #timer: NodeJS.Timeout
+  readonly #exchange: Exchange
+  readonly #sending: Sending
+  #wait: Wait
 
   constructor(exchange: Exchange, sending: Sending) {
-    this.#timer = setInterval(() => this.#look(exchange, sending), exchange.answerMs)
+    this.#exchange = exchange
+    this.#sending = sending
+    this.#wait = this.#begin()
   }
 
   end(): void {
-    clearInterval(this.#timer)
+    this.#exchange.patience.end(this.#wait)
+  }
+
+  #begin(): Wait {
+    return this.#exchange.patience.begin(() => this.#look())
   }
 
   /** What it asks is looked at only now: most requests are answered long before. */
-  #look({ upstream, head, upgrade }: Exchange, sending: Sending): void {
-    if (!sending.isDone || mayTakeLong(askedOf(head, upgrade))) return
+  #look(): void {
+    const { upstream, head, upgrade } = this.#exchange
+    this.#wait = this.#begin()
+    if (!this.#sending.isDone || mayTakeLong(askedOf(head, upgrade))) return
     this.fault = new Refusal(504, late)
     upstream.destroy()
   }
@@ -157,7 +167,7 @@ async function passAnswer(exchange: Exchange, answer: AnswerHead, closes: boolea
   const before = caller.given
   try {
     if (answer.framing.kind === 'until-close') await passAll(upstream, caller, lines)
-    else await pass(upstream, caller, answerBody(answer.framing), lines)
+    else await (pass(upstream, caller, answerBody(answer.framing), lines) ?? undefined)
   } catch (cause) {
     // Chunks that can not be read, and nothing was passed on yet: the caller can be told.
     if (cause instanceof Refusal && caller.given === before) throw unreadable(cause)

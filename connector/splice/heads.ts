@@ -19,7 +19,7 @@ export async function readHead(
   side: Side,
   early: (bytes: Buffer, seen: number) => void = () => {},
 ): Promise<string | null> {
-  const gathered = new Gathered()
+  let gathered: Gathered | null = null
   let bytes = await side.read()
   for (let seen = 0; bytes !== null;) {
     const end = headEnd(bytes, seen)
@@ -28,7 +28,8 @@ export async function readHead(
       return bytes.toString('latin1', 0, end)
     }
     early(bytes, seen)
-    if (seen === 0) gathered.add(bytes)
+    // Most come in one piece, and nothing is gathered.
+    gathered ??= new Gathered(bytes)
     seen = bytes.length
     const more = await side.read()
     bytes = more && gathered.add(more)
@@ -38,8 +39,13 @@ export async function readHead(
 
 /** Bytes in one piece. Its room doubles: what comes byte by byte is not copied whole at each. */
 class Gathered {
-  #room = Buffer.alloc(0)
-  #length = 0
+  #room: Buffer
+  #length: number
+
+  constructor(first: Buffer) {
+    this.#room = first
+    this.#length = first.length
+  }
 
   add(more: Buffer): Buffer {
     const length = this.#length + more.length

@@ -19,6 +19,7 @@ import { type Place, Places } from './places.ts'
 import { type Ended, leftBy, Records, type StreamLog } from './records.ts'
 import { refuseExpectations, requestLines, upgradeOf, type OwnLines } from './rewrite.ts'
 import { headInHand, readHead } from './heads.ts'
+import { Patience } from './patience.ts'
 import { Gone, Side } from './side.ts'
 import { Refusal, Refusals, statusAnswer, type Log } from '../status.ts'
 import { isCovered, type Streams } from '../streams.ts'
@@ -45,7 +46,16 @@ export type ProxyParts = {
 }
 
 /** A caller's connection: its place, and its address as it is told to others. */
-type Connection = { caller: Side; place: Place; address: Address }
+type Connection = {
+  caller: Side
+  place: Place
+  address: Address
+  /** The last that was let in: the next is likely to say the same. */
+  last: Head | null
+}
+
+/** A longer head is not kept in memory for the next one's sake. */
+const maxLastBytes = 8 * 1024
 
 export class Proxy {
   readonly refusals: Refusals
@@ -54,10 +64,18 @@ export class Proxy {
   readonly limits: Limits
   readonly #parts: ProxyParts
   readonly #pool: UpstreamPool
+  /** What each has to wait for: a request, the rest of its head, an answer. */
+  readonly #waits: Record<'request' | 'head' | 'answer', Patience>
 
   constructor(parts: ProxyParts) {
     this.#parts = parts
     this.limits = { ...defaultLimits, ...parts.limits }
+    const { idleMs, headMs, answerMs } = this.limits
+    this.#waits = {
+      request: new Patience(idleMs),
+      head: new Patience(headMs),
+      answer: new Patience(answerMs),
+    }
     this.places = new Places(this.limits, parts.log)
     this.#pool = new UpstreamPool(parts.upstream, this.limits.dialMs, parts.dial)
     this.refusals = new Refusals(parts.log)
@@ -66,10 +84,11 @@ export class Proxy {
 
   /** Serves a caller's connection until it ends. Never rejects. */
   async serve(socket: Duplex, peer: Peer): Promise<void> {
-    const connection = { ...peer, caller: new Side(socket), address: addressOf(peer.address) }
-    let waitMs = this.limits.headMs
-    while (await this.#serveNext(connection, waitMs)) waitMs = this.limits.idleMs
-    connection.caller.destroy()
+    const caller = new Side(socket)
+    const connection = { ...peer, caller, address: addressOf(peer.address), last: null }
+    const { head, request } = this.#waits
+    for (let patience = head; await this.#serveNext(connection, patience);) patience = request
+    caller.destroy()
   }
 
   /** Closes what is kept open for later. Streams are the business of `Streams`. */
@@ -77,13 +96,13 @@ export class Proxy {
     this.#pool.close()
   }
 
-  async #serveNext(connection: Connection, waitMs: number): Promise<boolean> {
+  async #serveNext(connection: Connection, patience: Patience): Promise<boolean> {
     const { caller, address } = connection
     let method: string | null = null
     try {
-      const text = await this.#awaitHead(connection, waitMs)
+      const text = await this.#awaitHead(connection, patience)
       if (text === null) return false
-      const head = readRequest(text)
+      const head = readRequest(text, connection.last)
       method = head.method
       const { callerStays } = await this.#admit(head, connection)
       if (!callerStays) await caller.bidFarewell()
@@ -95,11 +114,11 @@ export class Proxy {
   }
 
   /** A head that does not come in time ends its connection: it holds memory of ours. */
-  async #awaitHead({ caller, place }: Connection, waitMs: number): Promise<string | null> {
-    const first = await within(waitMs, caller.read(), () => place.late(false))
+  async #awaitHead({ caller, place }: Connection, patience: Patience): Promise<string | null> {
+    const first = await patience.during(caller.read(), () => place.late(false))
     if (first === null) return null
     caller.unread(first)
-    const { headMs, headBytes } = this.limits
+    const { headBytes } = this.limits
     const inHand = headInHand(caller)
     if (inHand !== null) {
       refuseLong(inHand, headBytes)
@@ -109,13 +128,15 @@ export class Proxy {
       refuseLong(bytes, headBytes)
       refuseEarly(bytes, seen)
     })
-    const text = await within(headMs, whole, () => place.late(true))
+    const text = await this.#waits.head.during(whole, () => place.late(true))
     if (text !== null) refuseLong(text, headBytes)
     return text
   }
 
-  async #admit(head: Head, { caller, place, address }: Connection): Promise<Outcome> {
+  async #admit(head: Head, connection: Connection): Promise<Outcome> {
+    const { caller, place, address } = connection
     const admitted = await this.#parts.door.admit(head)
+    connection.last = head.lines.length <= maxLastBytes ? head : null
     // All that can fail by what was sent fails before anybody is dialled.
     refuseExpectations(head)
     const upgrade = upgradeOf(head)
@@ -130,8 +151,8 @@ export class Proxy {
       this.#judgeAgain(admitted)
       const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
       const upstream = await held.connect(this.#pool)
-      const { answerMs } = this.limits
-      const exchange = { caller, upstream: upstream.side, head, lines, upgrade, answerMs }
+      const patience = this.#waits.answer
+      const exchange = { caller, upstream: upstream.side, head, lines, upgrade, patience }
       const outcome = await carry(exchange)
       if (outcome.upstreamStays) held.giveBack(this.#pool)
       // Until all of it is on its way to the caller, it is a stream: counted, and severed, as one.
@@ -194,15 +215,6 @@ function addressOf(address: string): Address {
 
 function refuseLong({ length }: { length: number }, most: number): void {
   if (length > most) throw new Refusal(431, `a head may have ${most} bytes at most`)
-}
-
-async function within<T>(ms: number, awaited: Promise<T>, late: () => void): Promise<T> {
-  const timer = setTimeout(late, ms)
-  try {
-    return await awaited
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** null: the connection broke, and there is nobody to tell. Anything unforeseen is a bug. */

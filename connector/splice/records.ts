@@ -3,7 +3,7 @@
  * how many bytes, why it ended), and the sums of them for the metrics. Lines are written here and
  * never become events of the server: a busy cluster must not hold up a revocation.
  */
-import { askedOf, type Asked } from './asked.ts'
+import { askedOf, isLong } from './asked.ts'
 import type { Admitted } from '../door/door.ts'
 import type { Head } from '../door/http1.ts'
 import { Gone } from './side.ts'
@@ -51,10 +51,10 @@ export class Records {
 
   /** Begins the record of a stream; the returned function ends it. */
   open(opened: Opened): (ended: Ended) => void {
-    const asked = askedOf(opened.head, opened.upgrade)
     const at = this.#now()
-    const isTold = this.#which === 'all' || (this.#which === 'long' && asked.isLong)
-    if (isTold) this.#log('info', 'stream opened', factsOf(opened, asked))
+    const isTold =
+      this.#which === 'all' || (this.#which === 'long' && isLong(opened.head, opened.upgrade))
+    if (isTold) this.#log('info', 'stream opened', factsOf(opened))
     return (ended) => {
       const ending = endingOf(ended)
       const { up, down } = ended.carried
@@ -64,7 +64,7 @@ export class Records {
       // What was cut is worth a line, however short it would have been.
       if (!isTold && (this.#which === 'none' || ending !== 'severed')) return
       const ms = Math.round(this.#now() - at)
-      const facts = factsOf(opened, asked)
+      const facts = factsOf(opened)
       const bytes = { bytesUp: up, bytesDown: down }
       this.#log('info', 'stream closed', { ...facts, ...bytes, ms, ending, why: whyOf(ended) })
     }
@@ -92,9 +92,9 @@ function whyOf(ended: Ended): string {
   return whys[endingOf(ended)]
 }
 
-function factsOf({ id, head, upgrade, admitted, address }: Opened, asked: Asked) {
+function factsOf({ id, head, upgrade, admitted, address }: Opened) {
   const { userId, sessionId, email } = admitted
-  const { verb, path, resource, namespace, name } = asked
+  const { verb, path, resource, namespace, name } = askedOf(head, upgrade)
   return {
     ...{ stream: id, user: email, userId, sessionId, address },
     ...{ method: head.method, path, verb, resource, namespace, name },

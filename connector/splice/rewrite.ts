@@ -2,7 +2,8 @@
  * Writes the head of a request anew towards the API server. Nothing of the caller's head goes on
  * but its method, its path, and the values of the headers named here.
  */
-import { listOf, valuesOf, type Head } from '../door/http1.ts'
+import { listOf, valuesOf, type Field, type Head } from '../door/http1.ts'
+import { once } from '../door/once.ts'
 import { Refusal } from '../status.ts'
 
 /** An allow-list: what is not known to be harmless and of use to the API server stays out. */
@@ -88,12 +89,21 @@ export function requestLines(head: Head, own: OwnLines, upgrade: string | null):
   if (own.credential !== null) lines += `Authorization: Bearer ${own.credential}\r\n`
   lines += `${own.identity}Audit-ID: ${own.auditId}\r\n`
   if (own.address !== null) lines += `X-Forwarded-For: ${own.address}\r\n`
-  for (const { name, written, value } of head.fields) {
-    if (isPassedOn(name, upgrade !== null)) lines += `${written}: ${value}\r\n`
-  }
+  lines += upgrade === null ? plainLines(head.fields) : linesOf(head.fields, true)
   lines += framingLine(head)
   if (upgrade !== null) lines += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   return `${lines}\r\n`
+}
+
+/** What goes on of headers that ask for no upgrade. */
+const plainLines = once((fields: readonly Field[]) => linesOf(fields, false))
+
+function linesOf(fields: readonly Field[], upgrades: boolean): string {
+  let lines = ''
+  for (const { name, written, value } of fields) {
+    if (isPassedOn(name, upgrades)) lines += `${written}: ${value}\r\n`
+  }
+  return lines
 }
 
 function isPassedOn(name: string, upgrades: boolean): boolean {

@@ -127,6 +127,10 @@ function byHand() {
   return { socket, side: new Side(socket), writes }
 }
 
+async function passing(from: Side, to: Side, framing: Framing): Promise<void> {
+  await (pass(from, to, answerBody(framing), 'head\r\n\r\n') ?? undefined)
+}
+
 /** What `answer` comes to when all of it, head apart, has come before it is passed on. */
 async function passed(framing: Framing, body: string) {
   const [from, to] = [byHand(), byHand()]
@@ -134,7 +138,7 @@ async function passed(framing: Framing, body: string) {
   const came = new Promise<void>((resolve) => (from.side.onUnasked = resolve))
   from.socket.push(Buffer.from(body))
   await came
-  const failure = await pass(from.side, to.side, answerBody(framing), 'head\r\n\r\n').then(
+  const failure = await passing(from.side, to.side, framing).then(
     () => null,
     (error: unknown) => error,
   )

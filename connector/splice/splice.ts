@@ -6,29 +6,36 @@ import { Gone, type Side } from './side.ts'
  * Passes one body on behind its head, and nothing of what follows it. What of it has come already
  * goes with the head: a write is a record of TLS and a packet, and costs more than all else here.
  *
+ * null: all of it was there, and is on its way.
+ *
  * @throws {Gone} when it was cut short.
  */
-export async function pass(from: Side, to: Side, body: Body, head: string): Promise<void> {
-  let before = head
+export function pass(from: Side, to: Side, body: Body, head: string): Promise<void> | null {
+  const bytes = body.done ? null : from.take()
+  const full = to.write(bytes ? behind(head, taken(from, body, bytes)) : head)
+  return body.done ? full : passRest(from, to, body, full)
+}
+
+async function passRest(from: Side, to: Side, body: Body, full: Promise<void> | null) {
+  if (full) await full
   while (!body.done) {
-    if (before !== '' && !from.hasUnread) {
-      await to.write(before)
-      before = ''
-    }
     const bytes = from.take() ?? (await from.read())
     if (bytes === null) throw new Gone()
-    const taken = body.take(bytes)
-    from.unread(bytes, taken)
-    const passed = taken === bytes.length ? bytes : bytes.subarray(0, taken)
-    const full = taken > 0 || before !== '' ? to.write(behind(before, passed)) : null
-    if (full) await full
-    before = ''
+    const passed = taken(from, body, bytes)
+    const wait = passed.length > 0 ? to.write(passed) : null
+    if (wait) await wait
   }
-  if (before !== '') await to.write(before)
+}
+
+/** What of `bytes` is the body's; the rest goes back. */
+function taken(from: Side, body: Body, bytes: Buffer): Buffer {
+  const count = body.take(bytes)
+  if (count === bytes.length) return bytes
+  from.unread(bytes, count)
+  return bytes.subarray(0, count)
 }
 
 function behind(head: string, bytes: Buffer): Buffer {
-  if (head === '') return bytes
   const both = Buffer.allocUnsafe(head.length + bytes.length)
   both.write(head, 'latin1')
   both.set(bytes, head.length)

@@ -7,6 +7,7 @@
  */
 import tls from 'node:tls'
 import { throughProxy } from '../../src/wire/tunnel.ts'
+import { Patience, type Wait } from './patience.ts'
 import { Side } from './side.ts'
 import { Refusal } from '../status.ts'
 
@@ -28,10 +29,9 @@ const maxKept = 1_000
 const maxKeptPerUser = 16
 const keepAliveMs = 30_000
 
-type Kept = Upstream & { timer: ReturnType<typeof setTimeout> }
-
 /** A connection in use: given back by `park`, or destroyed. */
 export type Upstream = { side: Side; userId: string; target: UpstreamTarget }
+type Kept = Upstream & { wait: Wait }
 
 /** Opens a connection; `giveUp` is handed what ends the attempt, should nobody want it any more. */
 export type Dial = (
@@ -44,6 +44,7 @@ export class UpstreamPool {
   readonly #target: () => UpstreamTarget
   readonly #dialMs: number
   readonly #dial: Dial
+  readonly #patience = new Patience(keptMs)
   /** The newest of each user's last. */
   readonly #kept = new Map<string, Kept[]>()
   #count = 0
@@ -59,14 +60,15 @@ export class UpstreamPool {
     return this.#target()
   }
 
-  /** @throws {Refusal} 502 when the API server can not be reached. */
-  async connect(userId: string, giveUp: (end: () => void) => void): Promise<Upstream> {
+  /** One that is kept, at once, or one that is dialled. @throws {Refusal} 502 when the API server can not be reached. */
+  connect(userId: string, giveUp: (end: () => void) => void): Upstream | Promise<Upstream> {
     const target = this.#target()
     for (let kept = this.#take(userId); kept; kept = this.#take(userId)) {
-      if (isSame(kept.target, target)) return kept
+      if (kept.target === target || isSame(kept.target, target)) return kept
       kept.side.destroy()
     }
-    return { side: await this.#dial(target, this.#dialMs, giveUp), userId, target }
+    const dialled = this.#dial(target, this.#dialMs, giveUp)
+    return dialled.then((side) => ({ side, userId, target }))
   }
 
   /** Keeps a connection whose answer is complete, or closes it. */
@@ -74,14 +76,14 @@ export class UpstreamPool {
     const own = this.#kept.get(userId) ?? []
     const isFull = this.#count >= maxKept || own.length >= maxKeptPerUser
     if (isFull || side.isOver || side.hasUnread) return side.destroy()
-    const kept = { side, userId, target, timer: setTimeout(() => side.destroy(), keptMs) }
-    kept.timer.unref()
+    const wait = this.#patience.begin(() => side.destroy())
+    const kept = { side, userId, target, wait }
     own.push(kept)
     this.#kept.set(userId, own)
     this.#count += 1
-    side.onOver = () => this.#drop(userId, kept)
+    side.onOver = () => this.#drop(kept)
     // Nothing was asked, so whatever comes is an answer to somebody else's question.
-    side.onUnasked = () => this.#drop(userId, kept)
+    side.onUnasked = side.onOver
   }
 
   close(): void {
@@ -92,23 +94,23 @@ export class UpstreamPool {
   #take(userId: string): Kept | null {
     const kept = this.#kept.get(userId)?.at(-1)
     if (!kept) return null
-    this.#forget(userId, kept)
+    this.#forget(kept)
     return kept
   }
 
-  #drop(userId: string, kept: Kept): void {
-    this.#forget(userId, kept)
+  #drop(kept: Kept): void {
+    this.#forget(kept)
     kept.side.destroy()
   }
 
-  #forget(userId: string, kept: Kept): void {
-    const own = this.#kept.get(userId) ?? []
+  #forget(kept: Kept): void {
+    const own = this.#kept.get(kept.userId) ?? []
     const at = own.lastIndexOf(kept)
     if (at < 0) return
     own.splice(at, 1)
-    if (own.length === 0) this.#kept.delete(userId)
+    if (own.length === 0) this.#kept.delete(kept.userId)
     this.#count -= 1
-    clearTimeout(kept.timer)
+    this.#patience.end(kept.wait)
     kept.side.onOver = null
     kept.side.onUnasked = null
   }
