@@ -101,7 +101,7 @@ const door = breaksOf('connector/door/door.ts', 'connector/door/door.test.ts', [
   },
   {
     name: 'D1, D2: nobody looks at what a caller says of identity',
-    old: `    refuseSpokenIdentity(head.fields)\n`,
+    old: `  refuseSpokenIdentity(fields)\n`,
     new: ``,
   },
   {

@@ -13,8 +13,8 @@ export const ofLimits: Mutant[] = [
   {
     name: 'D11: a watch is given up like what is answered soon',
     file: 'connector/splice/exchange.ts',
-    old: `!sending.isDone || mayTakeLong(askedOf(head, upgrade))`,
-    new: `!sending.isDone`,
+    old: `!this.#sending.isDone || mayTakeLong(askedOf(head, upgrade))`,
+    new: `!this.#sending.isDone`,
     tests: ['connector/splice/limits.test.ts'],
     hangs: true,
   },

@@ -97,7 +97,31 @@ const told = [
       new: `  const subjects: never[] = []`,
     },
   ]),
+  ...breaksOf('src/users.ts', bounded, [
+    {
+      name: 'R5: nobody is told that a user was disabled, or enabled again',
+      old: `    const subjects = [userSubject(user.id)]
+    revision = await`,
+      new: `    const subjects: never[] = []
+    revision = await`,
+    },
+  ]),
+  ...breaksOf('src/keys.ts', bounded, [
+    {
+      name: 'R5: nobody is told that the access key of a user was revoked',
+      old: `export function subjectsOfKey({ userId }: Pick<KeyRow, 'userId'>): Subject[] {`,
+      new: `export function subjectsOfKey({ userId }: Pick<KeyRow, 'userId'>): Subject[] {
+  if (userId !== '') return []`,
+    },
+  ]),
   ...breaksOf('src/grants.ts', bounded, [
+    {
+      name: 'R1: nobody is told that a grant was revoked',
+      old: `    const subjects = [subjectOf(row)]
+    const happening`,
+      new: `    const subjects: never[] = []
+    const happening`,
+    },
     {
       name: 'R4: a grant is revoked without an event',
       old: `return { revision: await record(tx, actor, now, happening), destinations: destinationIds }`,
