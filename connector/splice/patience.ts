@@ -42,7 +42,9 @@ export class Patience {
 
   /** It fires once more when nothing waits any longer: rarely, where clearing it is per request. */
   #arm(ms: number): void {
-    this.#timer ??= setTimeout(() => this.#look(), ms).unref()
+    if (this.#timer) return
+    this.#timer = setTimeout(() => this.#look(), ms)
+    this.#timer.unref()
   }
 
   #look(): void {
