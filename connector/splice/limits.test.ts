@@ -6,6 +6,7 @@ import tls from 'node:tls'
 import { plainAnswer, Tape } from '../far-ends.fixtures.ts'
 import { accessTo, grantOf, requestOf, user, world, type World } from '../fixtures.ts'
 import { defaultLimits } from './limits.ts'
+import { Patience } from './patience.ts'
 import { Side } from './side.ts'
 
 const watching = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -47,13 +48,18 @@ async function watch({ dial, signer, recorder }: World, userId = 'u-ana'): Promi
 
 /** From here on: whoever a test needs has come in before, however slow its machine is. */
 function hurry({ proxy }: World): void {
-  Object.assign(proxy.limits, { headMs: 50, idleMs: 50 })
+  within(proxy, { headMs: 50, idleMs: 50 })
+}
+
+function within({ limits, waits }: World['proxy'], wanted: { headMs: number; idleMs: number }) {
+  const { headMs, idleMs } = wanted
+  Object.assign(limits, { headMs, idleMs })
+  Object.assign(waits, { head: new Patience(headMs), request: new Patience(idleMs) })
 }
 
 /** And back, for those who come now. */
-function calm({ limits }: World['proxy']): void {
-  const { headMs, idleMs } = defaultLimits
-  Object.assign(limits, { headMs, idleMs })
+function calm(proxy: World['proxy']): void {
+  within(proxy, defaultLimits)
 }
 
 /** Until this many have been shown out who came and asked nothing, one after the other. */
@@ -62,7 +68,7 @@ async function outlast({ port }: World, times: number): Promise<void> {
 }
 
 const hello = '\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb\x03\x03x'
-const quick = { headMs: 1_500 }
+const quick = { headMs: 1_500, idleMs: defaultLimits.idleMs }
 
 const silences: [string, (world: World) => Promise<string>][] = [
   ['a connection that never begins TLS', async ({ port }) => (await knock(port)).toEnd()],
@@ -85,7 +91,7 @@ for (const [what, attack] of silences) {
   test(`D11, O2: ${what} is closed when its time is over, and its place is free`, async (t) => {
     const made = await world(t)
     const watcher = await watch(made)
-    Object.assign(made.proxy.limits, quick)
+    within(made.proxy, quick)
     made.recorder.answer = (connection) => connection.send(plainAnswer)
     assert.equal(await attack(made), '')
     assert.equal(made.proxy.places.closed.get('slow'), 1)

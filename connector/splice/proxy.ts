@@ -62,18 +62,18 @@ export class Proxy {
   readonly records: Records
   readonly places: Places
   readonly limits: Limits
+  /** What is waited for, and how long: the first request or the rest of a head, another, an answer. */
+  readonly waits: Record<'head' | 'request' | 'answer', Patience>
   readonly #parts: ProxyParts
   readonly #pool: UpstreamPool
-  /** What each has to wait for: a request, the rest of its head, an answer. */
-  readonly #waits: Record<'request' | 'head' | 'answer', Patience>
 
   constructor(parts: ProxyParts) {
     this.#parts = parts
     this.limits = { ...defaultLimits, ...parts.limits }
-    const { idleMs, headMs, answerMs } = this.limits
-    this.#waits = {
-      request: new Patience(idleMs),
+    const { headMs, idleMs, answerMs } = this.limits
+    this.waits = {
       head: new Patience(headMs),
+      request: new Patience(idleMs),
       answer: new Patience(answerMs),
     }
     this.places = new Places(this.limits, parts.log)
@@ -86,8 +86,8 @@ export class Proxy {
   async serve(socket: Duplex, peer: Peer): Promise<void> {
     const caller = new Side(socket)
     const connection = { ...peer, caller, address: addressOf(peer.address), last: null }
-    const { head, request } = this.#waits
-    for (let patience = head; await this.#serveNext(connection, patience);) patience = request
+    let patience = this.waits.head
+    while (await this.#serveNext(connection, patience)) patience = this.waits.request
     caller.destroy()
   }
 
@@ -128,7 +128,7 @@ export class Proxy {
       refuseLong(bytes, headBytes)
       refuseEarly(bytes, seen)
     })
-    const text = await this.#waits.head.during(whole, () => place.late(true))
+    const text = await this.waits.head.during(whole, () => place.late(true))
     if (text !== null) refuseLong(text, headBytes)
     return text
   }
@@ -151,7 +151,7 @@ export class Proxy {
       this.#judgeAgain(admitted)
       const lines = requestLines(head, this.#ownLines(identity, address, id), upgrade)
       const upstream = await held.connect(this.#pool)
-      const patience = this.#waits.answer
+      const patience = this.waits.answer
       const exchange = { caller, upstream: upstream.side, head, lines, upgrade, patience }
       const outcome = await carry(exchange)
       if (outcome.upstreamStays) held.giveBack(this.#pool)

@@ -219,7 +219,7 @@ const proxy = breaksOf('connector/splice/proxy.ts', severTest, [
   },
   {
     name: 'D11: a head may take for ever',
-    old: `const text = await this.#waits.head.during(whole, () => place.late(true))`,
+    old: `const text = await this.waits.head.during(whole, () => place.late(true))`,
     new: `const text = await whole`,
     tests: ['connector/door/smuggling.test.ts'],
     hangs: true,
