@@ -60,6 +60,9 @@ const onlyOnce = new Set([
   'sec-websocket-version',
 ])
 
+/** Where some parsers take a tab, or a space behind the value, for part of it (llhttp does). */
+const ofLengths = new Set(['content-length', 'transfer-encoding'])
+
 /**
  * Where the head at the front of `bytes` ends, or -1 while it is not all there. `seen` of its bytes
  * were looked at before.
@@ -154,11 +157,18 @@ export function readFields(lines: string[], allowed: RegExp): Field[] {
     const name = colon < 1 ? null : fieldName(written)
     if (name === null) throw badRequest('a header has no proper name')
     const value = trimmed(line, colon + 1)
+    if (ofLengths.has(name) && !isPlain(line, written, value)) {
+      throw badRequest(`there is more than one space around the value of ${written}`)
+    }
     if (!allowed.test(value)) {
       throw badRequest(`the header ${written} holds what is not visible ASCII`)
     }
     return { name, written, value }
   })
+}
+
+function isPlain(line: string, name: string, value: string): boolean {
+  return line === `${name}: ${value}` || line === `${name}:${value}`
 }
 
 /** RFC 9112 section 6.3, with every case of doubt refused. */

@@ -4,7 +4,7 @@
  */
 import type { Case } from './cases/case.ts'
 import { wrongIn } from './identity.ts'
-import { requestsIn, withoutTabs, type Reading } from './llhttp.ts'
+import { requestsIn, type Reading } from './llhttp.ts'
 import { refusalIn } from './refusal.ts'
 import type { Message } from './oracle.ts'
 import type { Seen } from './play.ts'
@@ -15,7 +15,7 @@ export type Readings = { said: Message[]; received: Message[][]; got: Message[] 
 
 export function judgeCaller(one: Case, seen: Seen, { said, received, got }: Readings): string[] {
   const sent = one.sent.join('')
-  const second = requestsIn(withoutTabs(sent, said))
+  const second = requestsIn(sent)
   const carried = inOrder(seen, received)
   const wrong = carried === null ? ['the API server reads other requests than were carried'] : []
   for (const [at, message] of (carried ?? []).entries()) {

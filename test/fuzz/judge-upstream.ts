@@ -5,7 +5,7 @@
 import type { Case } from './cases/case.ts'
 import { bodyOf } from './api-server.ts'
 import { bytesOf } from './judge-caller.ts'
-import { answersIn, withoutTabs, type Reading } from './llhttp.ts'
+import { answersIn, type Reading } from './llhttp.ts'
 import type { Message } from './oracle.ts'
 import type { Seen } from './play.ts'
 import { refusalIn } from './refusal.ts'
@@ -16,10 +16,9 @@ export type AnswerReadings = { answered: Message[]; got: Message[][] }
 export function judgeUpstream(one: Case, seen: Seen, { answered, got }: AnswerReadings): string[] {
   const method = one.sent[0]?.split(' ', 1)[0] ?? ''
   const text = one.answered.join('')
-  const plain = withoutTabs(text, answered)
   const given = answered.find(isFinal)
   // Interim answers are written anew as well; llhttp takes a `close` in one for the end of all.
-  const other = answersIn(plain.slice(given?.start ?? 0), [method], one.closes).find(isFinal)
+  const other = answersIn(text.slice(given?.start ?? 0), [method], one.closes).find(isFinal)
   const all = got.flat()
   const first = all.find(isFinal)
   const wrong = all.some(({ state }) => state === 'wrong') ? ['the caller cannot read it'] : []

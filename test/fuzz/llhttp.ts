@@ -104,19 +104,6 @@ function complete(): number {
   return 0
 }
 
-/**
- * Tabs behind a length become spaces, in the heads of `messages` only: RFC 9110 section 5.5 allows
- * both, and llhttp refuses the tab.
- */
-export function withoutTabs(text: string, messages: { start: number; head: number }[]): string {
-  return messages.reduce((all, { start, head }) => {
-    const mended = all
-      .slice(start, head)
-      .replaceAll(/^content-length:[\t ]*\d+[\t ]+\r$/gim, (line) => line.replaceAll('\t', ' '))
-    return all.slice(0, start) + mended + all.slice(head)
-  }, text)
-}
-
 /** Requests, one after the other; the last may be cut or wrong. */
 export function requestsIn(text: string): Reading[] {
   return read(text, null, false)

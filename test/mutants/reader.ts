@@ -54,6 +54,11 @@ const heads = breaksOf('connector/door/http1.ts', 'connector/door/http1.test.ts'
     new: `const { method, target, fields, framing, keepAlive } = before`,
   },
   {
+    name: 'D5: blanks around a length are taken off',
+    old: `ofLengths.has(name) && !isPlain(line, written, value)`,
+    new: `ofLengths.has(name) && line === ''`,
+  },
+  {
     name: 'D5: a folded header is unfolded (obs-fold)',
     old: `return lines.map((line) => {`,
     new: `const unfolded = lines.join('\\n').replace(/\\n[ \\t]+/g, ' ').split('\\n')
