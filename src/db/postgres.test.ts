@@ -41,6 +41,18 @@ function assertUnavailable(failure: unknown): void {
   assert.equal(failure.message, 'the database cannot be reached')
 }
 
+test('a URL that can not be read is said to be none, and nothing of it is repeated', async () => {
+  for (const url of ['postgres://ana:se cret/@host/infra', 'postgres://ana:secret@[zz/infra']) {
+    const refused = (error: unknown) =>
+      error instanceof Failure &&
+      error.code === 'invalid' &&
+      error.cause === undefined &&
+      /^DATABASE_URL can not be read/.test(error.message) &&
+      !error.message.includes('cret')
+    await assert.rejects(openPostgres(url), refused)
+  }
+})
+
 test('a connection that listened and was ended is made again, and whoever listens looks again', async (t) => {
   const heard = await listening(t)
   await isHeard(heard)

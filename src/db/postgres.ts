@@ -6,6 +6,7 @@
  */
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
+import { Failure } from '../wire/failure.ts'
 import { log } from '../wire/log.ts'
 import type { Store } from './database.ts'
 import { Listener } from './listener.ts'
@@ -92,8 +93,18 @@ class Pool {
 }
 
 function open(url: string): Sql {
-  const client = postgres(url, options)
+  const client = clientOf(url)
   // For its effect: it sets how this client reads and writes instants and JSON.
   drizzle(client)
   return client
+}
+
+/** @throws {Failure} `invalid`, without what could not be read: there may be a password in it. */
+function clientOf(url: string): Sql {
+  try {
+    return postgres(url, options)
+  } catch {
+    const form = 'postgres://USER:PASSWORD@HOST/DATABASE, with what is special percent-encoded'
+    throw new Failure('invalid', `DATABASE_URL can not be read, it must be like ${form}`)
+  }
 }
