@@ -93,8 +93,11 @@ async function check(): Promise<number> {
   }
 }
 
-/** Every test file on one runtime and one store. */
-type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[] }
+/** Test files on one runtime and one store, one after the other. */
+type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[]; needsCluster: boolean }
+
+/** Tests wait more than they work: of so many passes side by side, none takes much longer. */
+const lanes = 6
 
 async function testAll(databaseUrl: string): Promise<number> {
   const results: Result[] = []
@@ -104,8 +107,7 @@ async function testAll(databaseUrl: string): Promise<number> {
       results.push(...(await runPass(pass, databaseUrl)))
     }
   }
-  // Journeys wait more than they work: three passes side by side take little longer than one.
-  await Promise.all([lane(), lane(), lane()])
+  await Promise.all(Array.from({ length: lanes }, lane))
   results.push(await secrets())
   const total = (count: keyof Counts) => results.reduce((sum, result) => sum + result[count], 0)
   for (const { name, failed } of results) if (failed > 0) say(`failed: ${name}`)
@@ -127,28 +129,42 @@ async function secrets(): Promise<Result> {
   return { name: 'secrets', passed: failed === 0 ? 1 : 0, failed }
 }
 
+/** On each store and runtime: what meets a cluster, by halves, and what does not. The longest first. */
 function passes(): Pass[] {
-  return stores.flatMap((store) => {
-    return runtimes.map((runtime) => {
-      const files = testFiles().filter((file) => isFor(file, { runtime, store }))
-      return { runtime, store, files }
+  const pairs = stores.flatMap((store) => runtimes.map((runtime) => ({ store, runtime })))
+  const all = pairs.flatMap(({ store, runtime }) => {
+    const files = testFiles().filter((file) => isFor(file, { runtime, store }))
+    const [journeys, others] = [files.filter(meetsCluster), files.filter((f) => !meetsCluster(f))]
+    const halves = [0, 1].map((half) => journeys.filter((_, at) => at % 2 === half))
+    return [...halves, others].map((own) => {
+      return { store, runtime, files: own, needsCluster: own !== others }
     })
   })
+  return all
+    .filter(({ files }) => files.length > 0)
+    .toSorted((a, b) => Number(b.needsCluster) - Number(a.needsCluster))
 }
 
-async function runPass({ runtime, store, files }: Pass, databaseUrl: string): Promise<Result[]> {
+/** Journeys, and whatever else starts the whole. */
+function meetsCluster(file: string): boolean {
+  return file.startsWith('test/')
+}
+
+async function runPass(pass: Pass, databaseUrl: string): Promise<Result[]> {
+  const { runtime, store, files, needsCluster } = pass
   const on = `on ${runtime} and ${store}`
   const results: Result[] = []
-  say(`tests ${on}: ${files.length} files`)
-  await withCluster(async (cluster) => {
-    const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+  const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+  const runAll = async (cluster: NodeJS.ProcessEnv): Promise<void> => {
     const env = { ...process.env, ...database, ...cluster }
     for (const file of files) {
       const one = () => (runtime === 'bun' ? onBun : onNode)(file, { on, env })
       const counts = await (usesAgreedPorts.test(file) ? alone(one) : one())
       results.push({ name: `${file} ${on}`, ...counts })
     }
-  })
+  }
+  say(`tests ${on}: ${files.length} files`)
+  await (needsCluster ? withCluster(runAll) : runAll({}))
   return results
 }
 
@@ -159,7 +175,7 @@ function alone<T>(work: () => Promise<T>): Promise<T> {
   return mine
 }
 
-/** A cluster a pass: what one runtime left in it, the other does not find. */
+/** A cluster a pass: what another left in it, is not found here. */
 async function withCluster(work: (env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-test-'))
   const cluster = await startCluster({ dir: join(dir, 'cluster') })
@@ -258,12 +274,7 @@ function testFiles(): string[] {
       .map((name) => `${folder}/${name}`),
   )
   const wanted = found.filter((path) => words.length === 0 || words.some((w) => path.includes(w)))
-  // Journeys last: what is broken in a room is told by the room's own test first.
-  return wanted.toSorted((a, b) => depth(a) - depth(b) || a.localeCompare(b))
-}
-
-function depth(path: string): number {
-  return path.startsWith('test/') ? 1 : 0
+  return wanted.toSorted((a, b) => a.localeCompare(b))
 }
 
 function step(name: string, command: string, args: string[]): void {
