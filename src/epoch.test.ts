@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gt } from 'drizzle-orm'
+import { until } from '../test/processes.ts'
 import { type World, world } from '../test/world.ts'
 import { readEpoch } from './access.ts'
 import { events } from './db/schema.ts'
@@ -97,19 +98,25 @@ test('events that were there before are gone: the server notices by itself', asy
 test('R6: a server that lost its listener renews nothing until it listens again', async (t) => {
   const w = await world(t)
   let isListening = true
-  const hub = new Hub({ ...w.store, isListening: () => isListening }, w.settings, () => w.clock.now)
+  let judged = 0
+  const asked = () => {
+    judged += 1
+    return isListening
+  }
+  const hub = new Hub({ ...w.store, isListening: asked }, w.settings, () => w.clock.now)
   await hub.open()
   t.after(() => hub.close())
   const far = await linked(w, 'prod', hub)
   isListening = false
+  judged = 0
   far.say({ kind: 'ping', id: 1000 })
+  await until('the ping is judged', () => judged === 1)
   // Changes are still sent as they are found: only the lease is not renewed.
   const ana = await w.user('ana@example.com')
   await w.client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
   await far.when(() => far.access.length === 2)
   far.say({ kind: 'ping', id: 1001 })
-  const other = await linked(w, 'other')
-  await other.beat()
+  await until('the next is judged', () => judged === 2)
   isListening = true
   await far.beat()
   assert.deepEqual(
