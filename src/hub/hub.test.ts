@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
+import { until } from '../../test/processes.ts'
 import { world } from '../../test/world.ts'
 import { parseCredential } from '../credential.ts'
 import { record } from '../events.ts'
@@ -160,11 +161,15 @@ test('an older revision never follows a newer one, and what happens while Access
 test('R6: without its database the server answers no ping, and catches up when it is back', async (t) => {
   const w = await world(t)
   const ana = await w.user('ana@example.com')
-  const far = await linked(w, 'prod')
+  const held = holdingBack(w.store)
+  const hub = new Hub(held.store, w.settings, () => w.clock.now)
+  await hub.open()
+  t.after(() => hub.close())
+  const far = await linked(w, 'prod', hub)
   const beats = far.beats.length
   await w.db.execute(sql`alter table installation rename to lost`)
   far.say({ kind: 'ping', id: 1000 })
-  // One connection: by the time that this is written, the ping has had what answer it gets.
+  await until('the ping has had what answer it gets', () => held.failures() > 0)
   await w.client.grants.create({ user: ana.email, destination: 'prod', role: 'view' })
   assert.equal(far.beats.length, beats)
   assert.equal(far.access.length, 1)

@@ -132,12 +132,16 @@ export function holdingBack(store: World['store']) {
   let tell = (): void => {}
   let reads = 0
   let looks = 0
+  let failures = 0
   const db = new Proxy(store.db, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
       if (name !== 'transaction') return typeof value === 'function' ? value.bind(target) : value
       return async (...args: Parameters<typeof target.transaction>) => {
-        const result = await target.transaction(...args)
+        const result = await target.transaction(...args).catch((error: unknown) => {
+          failures += 1
+          throw error
+        })
         if (args[1]?.accessMode !== 'read only') looks += 1
         else {
           reads += 1
@@ -153,6 +157,8 @@ export function holdingBack(store: World['store']) {
     reads: () => reads,
     /** Transactions of the hub's that read no Access. */
     looks: () => looks,
+    /** Transactions that came to nothing. */
+    failures: () => failures,
     holdNext: (): Promise<void> => {
       hold = new Promise((resolve) => (letGo = resolve))
       return new Promise((resolve) => (tell = resolve))
