@@ -77,7 +77,8 @@ test('killed in the middle of work: a clear failure meanwhile, and all is back b
   })
   await server.kill()
   assertUnavailable(await working)
-  assertUnavailable(await failureOf(ask(store)))
+  // A process of PostgreSQL's answers until it has seen that the first of them is dead.
+  assertUnavailable(await until('whoever asks is told', () => failureOf(ask(store))))
   await until('it is noticed', () => !store.isListening())
   await server.start()
   await until('queries are answered', () => ask(store).catch(() => null))
