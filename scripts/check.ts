@@ -102,8 +102,8 @@ async function check(): Promise<number> {
   }
 }
 
-/** Every test file on one runtime and one store, one after the other. */
-type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[] }
+/** Test files on one runtime and one store, one after the other: the journeys, or the rooms' own. */
+type Pass = { runtime: 'bun' | 'node'; store: Store; files: string[]; isJourneys: boolean }
 
 async function testAll(databaseUrl: string): Promise<number> {
   const results: Result[] = []
@@ -135,28 +135,33 @@ async function secrets(): Promise<Result> {
   return { name: 'secrets', passed: failed === 0 ? 1 : 0, failed }
 }
 
+/** What takes longest begins first: the journeys, which wait more than they work. */
 function passes(): Pass[] {
-  return stores.flatMap((store) => {
-    return runtimes.map((runtime) => {
-      const files = testFiles().filter((file) => isFor(file, { runtime, store }))
-      return { runtime, store, files }
-    })
-  })
+  return [true, false].flatMap((isJourneys) =>
+    stores.flatMap((store) =>
+      runtimes.flatMap((runtime) => {
+        const files = testFiles(isJourneys).filter((file) => isFor(file, { runtime, store }))
+        return files.length > 0 ? [{ runtime, store, files, isJourneys }] : []
+      }),
+    ),
+  )
 }
 
-async function runPass({ runtime, store, files }: Pass, databaseUrl: string): Promise<Result[]> {
+async function runPass(pass: Pass, databaseUrl: string): Promise<Result[]> {
+  const { runtime, store, files, isJourneys } = pass
   const on = `on ${runtime} and ${store}`
   const results: Result[] = []
-  say(`tests ${on}: ${files.length} files`)
-  await withCluster(async (cluster) => {
-    const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+  const database = store === 'pglite' ? {} : { INFRA_TEST_DATABASE_URL: databaseUrl }
+  const runAll = async (cluster: NodeJS.ProcessEnv): Promise<void> => {
     const env = { ...process.env, ...database, ...cluster }
     for (const file of files) {
       const one = () => (runtime === 'bun' ? onBun : onNode)(file, { on, env })
       const counts = await (usesAgreedPorts.test(file) ? alone(one) : one())
       results.push({ name: `${file} ${on}`, ...counts })
     }
-  })
+  }
+  say(`tests ${on}: ${files.length} files`)
+  await (isJourneys ? withCluster(runAll) : runAll({}))
   return results
 }
 
@@ -259,19 +264,15 @@ function end(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function testFiles(): string[] {
-  const found = ['src', 'connector', 'cli', 'test'].flatMap((folder) =>
+/** Only what is under `test/` meets a cluster. */
+function testFiles(areJourneys: boolean): string[] {
+  const found = (areJourneys ? ['test'] : ['src', 'connector', 'cli']).flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.test.ts'))
       .map((name) => `${folder}/${name}`),
   )
   const wanted = found.filter((path) => words.length === 0 || words.some((w) => path.includes(w)))
-  // Journeys last: what is broken in a room is told by the room's own test first.
-  return wanted.toSorted((a, b) => depth(a) - depth(b) || a.localeCompare(b))
-}
-
-function depth(path: string): number {
-  return path.startsWith('test/') ? 1 : 0
+  return wanted.toSorted((a, b) => a.localeCompare(b))
 }
 
 function step(name: string, command: string, args: string[]): void {
