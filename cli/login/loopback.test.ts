@@ -71,6 +71,20 @@ test('a login that the server refuses is shown as refused', async (t) => {
   assert.match(body, /You are not logged in/)
 })
 
+test('a browser that is gone before its page holds up no login', async (t) => {
+  const { loopback, port } = await opened(t)
+  const arrived = loopback.callback('s1', long, nobody)
+  const browser = connect(port, '127.0.0.1')
+  await once(browser, 'connect')
+  browser.write(`GET /callback/okta?code=x&state=s1 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
+  const callback = await arrived
+  browser.destroy()
+  await once(browser, 'close')
+  // Another request is answered after that end was seen, and nobody can hear of it any more.
+  await ask(port, '/')
+  await finished(callback, true)
+})
+
 test('L5: whatever is not this callback is refused, and ends nothing', async (t) => {
   const { loopback, port } = await opened(t)
   const early = await ask(port, '/callback/okta?code=x&state=s1')

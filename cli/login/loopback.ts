@@ -26,6 +26,8 @@ export type Callback = {
 export type Outcome = { isLoggedIn: boolean; sentence: string }
 
 const longestQuery = 8192
+/** How long the page may take to be sent, to a browser of this machine. */
+const longestShowMs = 1_000
 
 export class Loopback {
   readonly redirectUri: string
@@ -127,8 +129,12 @@ function digest(text: string): Buffer {
 
 function show(response: ServerResponse, outcome: Outcome): Promise<void> {
   return new Promise((resolve) => {
-    // The browser may have gone: the login does not depend on its page.
-    response.once('close', resolve)
+    // The browser may have gone, and that it has may go unheard: the login does not depend on its page.
+    const late = setTimeout(resolve, longestShowMs)
+    response.once('close', () => {
+      clearTimeout(late)
+      resolve()
+    })
     const title = outcome.isLoggedIn ? 'You are logged in' : 'You are not logged in'
     send(response, outcome.isLoggedIn ? 200 : 403, title, outcome.sentence)
   })
