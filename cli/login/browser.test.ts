@@ -86,10 +86,13 @@ test('K3: no browser opens behind anybody: without a person and BROWSER, or bene
     void login.then((how) => ended.push(how))
     while (world.pending.size === 0 && ended.length === 0) await new Promise(setImmediate)
     if (opens) assert.match(await noted(), /^http:\/\/127\.0\.0\.1:\d+\/authorize/)
-    const pending = world.pending.get('l-0')
-    await fetch(`${pending?.redirectUri}?code=${pending?.code}&state=${pending?.state}`)
-    const { code, err } = await login
-    assert.equal(code, 0, err)
+    const { redirectUri, code, state } = world.pending.get('l-0') ?? {}
+    // The server has begun the login a moment before the CLI knows of it, and waits for a callback.
+    await until('the callback is taken', async () => {
+      return (await fetch(`${redirectUri}?code=${code}&state=${state}`)).ok
+    })
+    const { code: exit, err } = await login
+    assert.equal(exit, 0, err)
     assert.match(err, /^Open this page to log in:\n {2}http:/)
     if (!opens) assert.equal(existsSync(join(ana.folder, 'note')), false)
   }
