@@ -1,9 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAllDocuments, stringify } from 'yaml'
 import type { Cluster } from './cluster.ts'
 import { secret } from '../secrets/record.ts'
-import { writeKubeconfig } from './kubeconfig.ts'
+import { writeKubeconfig, writeWhole } from './kubeconfig.ts'
 
 export interface ConnectorKubeconfigOptions {
   /** Where to write it; in the cluster's folder by default. */
@@ -37,7 +37,7 @@ export async function connectorKubeconfig(
   const path = options.path ?? join(cluster.dir, 'connector.kubeconfig')
   const { url, caPem } = cluster
   const { tokenFile } = options
-  if (tokenFile) await writeFile(tokenFile, token, { mode: 0o600 })
+  if (tokenFile) await writeWhole(tokenFile, token)
   const credential = tokenFile ? { tokenFile } : { token }
   await writeKubeconfig({ path, url, caPem, user: 'infra-connector', credential })
   return path

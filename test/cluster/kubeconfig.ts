@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { rename, writeFile } from 'node:fs/promises'
 import { stringify } from 'yaml'
 
 interface Kubeconfig {
@@ -21,5 +22,12 @@ export async function writeKubeconfig(config: Kubeconfig): Promise<void> {
     users: [{ name: user, user: credential }],
     contexts: [{ name: user, context: { cluster: 'test', user } }],
   })
-  await writeFile(path, written, { mode: 0o600 })
+  await writeWhole(path, written)
+}
+
+/** Whoever reads it meanwhile reads the old one or the new one: several connectors start at once. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const part = `${path}.${randomUUID()}`
+  await writeFile(part, text, { mode: 0o600 })
+  await rename(part, path)
 }
