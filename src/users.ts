@@ -176,16 +176,19 @@ async function endSessionsOf(tx: Database, userId: string, now: Date): Promise<v
 }
 
 /**
- * Refuses to lose the last administrator. The rows are locked in one order, so of two
- * administrators who remove each other at once the second finds themselves the last.
+ * Refuses to lose the last administrator. All rows are locked in one order, so of two administrators
+ * who remove each other at once the second finds themselves the last. Whoever leaves is among them,
+ * administrator or not: locked after the others, two who each wait for the other's would be stuck.
  */
 async function keepAnAdministrator(tx: Database, leaving: UserRow): Promise<void> {
-  const standing = await tx
-    .select({ id: users.id })
+  const isStanding = and(eq(users.isAdmin, true), isNull(users.disabledAt))
+  const locked = await tx
+    .select()
     .from(users)
-    .where(and(eq(users.isAdmin, true), isNull(users.disabledAt)))
+    .where(or(eq(users.id, leaving.id), isStanding))
     .orderBy(asc(users.id))
     .for('update')
+  const standing = locked.filter(({ isAdmin, disabledAt }) => isAdmin && disabledAt === null)
   if (!standing.some(({ id }) => id === leaving.id)) return
   if (standing.length > 1) return
   throw new Failure('conflict', `${leaving.email} is the last administrator`)
