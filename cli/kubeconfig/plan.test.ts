@@ -100,6 +100,7 @@ test('a checkout is started by its runtime and script, and a folder of sessions 
     'create',
   ])
   assert.deepEqual(fieldOf(exec, 'env'), [{ name: 'INFRA_CONFIG_DIR', value: '/etc/infra' }])
+  // Where Bun has the sources of every executable that it compiles; no place on any disk.
   assert.deepEqual(ownCommand('/somewhere/infra', '/$bunfs/root/infra'), {
     command: '/somewhere/infra',
     args: [],

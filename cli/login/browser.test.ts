@@ -7,10 +7,7 @@ import { fakeServer } from '../testing/fake-server.ts'
 import { person } from '../testing/transcript.ts'
 import { openBrowser, webUrl } from './browser.ts'
 
-/**
- * A browser that notes its arguments and its environment. The note is looked for again and again: a watched folder may change
- * between the look and the watch, and one runtime then says nothing.
- */
+/** A browser that notes its arguments and its environment. A watch of the folder could begin too late: it is looked for. */
 function noting(folder: string): { command: string; noted: () => Promise<string> } {
   const [command, note] = [join(folder, 'my browser'), join(folder, 'note')]
   const script = `#!/bin/sh\n{ printf '%s\\n' "$@"; env; } > "${note}.part"\nmv "${note}.part" "${note}"\n`

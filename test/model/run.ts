@@ -8,15 +8,14 @@ import { Callers } from './callers.ts'
 import { Driver, type Memory } from './driver.ts'
 import type { Ends } from './ends.ts'
 import { Faults } from './faults.ts'
-import { type Entry, History } from './history.ts'
-import { judge } from './judge.ts'
-import type { Segment, Stream } from './timeline.ts'
+import { History } from './history.ts'
+import type { Segment } from './timeline.ts'
 import { Making } from './making.ts'
-import { nothing, type State } from './model.ts'
 import { Quiet } from './quiet.ts'
 import { receipts } from './receipts.ts'
 import { Random } from './random.ts'
-import { destinations, type StoreKind, usualLeaseSeconds, World } from './world.ts'
+import { type Found, Segments } from './segments.ts'
+import { destinations, type StoreKind, World } from './world.ts'
 
 export type Phase =
   | { what: 'storm'; seconds: number; longOutage?: string }
@@ -34,13 +33,9 @@ export type RunParts = {
   say: (line: string) => void
 }
 
-export type Report = {
-  wrong: string[]
-  checks: Map<string, number>
+export type Report = Found & {
   ops: Map<string, number>
   faults: Map<string, number>
-  acknowledgedMs: number[]
-  cutMs: number[]
   callers: Callers['counts']
   historyPath: string
 }
@@ -61,11 +56,7 @@ export class Run {
   readonly #faults: Faults
   readonly #making: Making
   readonly #quiet: Quiet
-  #base: State = nothing()
-  #begunAt = 0
-  #carried: Stream[] = []
-  #offsets: Segment['serverOffsets'] = []
-  readonly #doubtful = new Set<string>()
+  readonly #segments: Segments
   readonly #timers = new Set<NodeJS.Timeout>()
 
   private constructor(
@@ -86,6 +77,7 @@ export class Run {
       ...{ acknowledgedMs: [], cutMs: [], callers: made.callers.counts },
       historyPath: made.history.path,
     }
+    this.#segments = new Segments(made.history, parts.tolerance, this.report)
   }
 
   /** Starts all of it, makes those whom it is about, and judges that. */
@@ -138,7 +130,7 @@ export class Run {
   }
 
   async #begin(): Promise<void> {
-    this.#begunAt = this.#history.now
+    this.#segments.begunAt = this.#history.now
     for (const name of destinations) await this.#making.destination(name)
     await this.#making.people(this.#random.branch(), () => {
       return this.#within('the events are read', () => this.#isRead())
@@ -174,11 +166,11 @@ export class Run {
     await this.#settle('copy')
     await this.#calm(2_500)
     const lost = this.#driver.state.number
-    this.#begunAt = this.#history.now
+    this.#segments.begunAt = this.#history.now
     await this.#world.killServer(this.#random.isLucky(0.5) ? 'SIGTERM' : 'SIGKILL')
     await putBack()
     this.#driver.wentBack(memory)
-    this.#base = structuredClone(memory.state)
+    this.#segments.base = structuredClone(memory.state)
     await this.#world.startServer()
     await this.#within('the past is read', () => this.#tellsTheSame(memory))
     const isSaid = () => {
@@ -255,29 +247,9 @@ export class Run {
   }
 
   #judge(what: string, restored: Segment['restored']): void {
-    const entries: Entry[] = this.#history.take()
-    const verdict = judge({
-      ...{ base: this.#base, begunAt: this.#begunAt, entries, carried: this.#carried, restored },
-      wallOffset: Date.now() - performance.now(),
-      serverOffsets: this.#offsets,
-      usualLeaseSeconds,
-      doubtful: this.#doubtful,
-      tolerance: this.#parts.tolerance,
-    })
-    this.#base = verdict.state
-    this.#begunAt = this.#history.now
-    this.#carried = verdict.carried
-    this.#offsets = verdict.serverOffsets
-    const { report } = this
-    report.wrong.push(...verdict.wrong.map((each) => `after ${what}: ${each}`))
-    report.acknowledgedMs.push(...verdict.acknowledgedMs)
-    report.cutMs.push(...verdict.cutMs)
-    for (const [name, count] of Object.entries(verdict.checks)) {
-      report.checks.set(name, (report.checks.get(name) ?? 0) + count)
-    }
+    const wrong = this.#segments.judge(what, restored)
     const { number } = this.#driver.state
     const open = this.#callers.open.length
-    const wrong = verdict.wrong.length
     this.#parts.say(`judged ${what}: event ${number}, ${open} streams open, ${wrong} wrong`)
   }
 
